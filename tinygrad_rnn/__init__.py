@@ -1,0 +1,21 @@
+"""tinygrad_rnn: which paths carry gradient across time, and how much?
+
+    import tinygrad_rnn as tg
+
+(Not the *tinygrad* framework, which is another project.)
+"""
+
+from . import nn as nn
+from .engine.annotate import Place as Place
+from .engine.annotate import no_grad as no_grad
+from .engine.annotate import scope as scope
+from .engine.annotate import step as step
+from .engine.annotate import steps as steps
+from .engine.check import gradcheck as gradcheck
+from .engine.derivatives import grad as grad
+from .engine.derivatives import hvp as hvp
+from .engine.derivatives import jacobian as jacobian
+from .engine.derivatives import jvp as jvp
+from .engine.derivatives import vjp as vjp
+from .engine.functions import *  # noqa: F403 - it lists its names in __all__
+from .engine.tensor import Tensor as Tensor

@@ -1,0 +1,1 @@
+"""Automatic differentiation. Knows nothing of networks, pictures or reports."""

@@ -1,0 +1,186 @@
+"""Where an operation is made: its scope, its time step, and whether it is recorded at all.
+
+One context variable holds one immutable `Place`, so that threads and asyncio tasks do not see each other's, and so that
+recording an operation reads a single variable.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+class Place(NamedTuple):
+    """Where in the model (`scope`, such as ``encoder/lstm``), when (`step`, or None outside the time loop), and
+    whether operations made here are put on the tape."""
+
+    scope: str = ""
+    step: int | None = None
+    recording: bool = True
+
+    def __str__(self) -> str:
+        parts = [self.scope] if self.scope else []
+        parts += [f"step {self.step}"] if self.step is not None else []
+        return ", ".join(parts) or "no scope or step"
+
+
+HERE: ContextVar[Place] = ContextVar("tinygrad_rnn_place", default=Place())
+
+
+class Within:
+    """A context manager, and a decorator, that changes the place of what is made inside it.
+
+    As a decorator of a generator function it is in force only while the generator runs, not while it is suspended.
+    """
+
+    __slots__ = ("_before", "_changes")
+
+    def __init__(self, **changes: Any) -> None:
+        self._changes = changes
+        self._before: list[Place] = []
+
+    def __enter__(self) -> None:
+        here = HERE.get()
+        self._before.append(here)
+        HERE.set(self._inside(here))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        HERE.set(self._before.pop())
+
+    def _inside(self, here: Place) -> Place:
+        return here._replace(**self._changes)
+
+    def __call__(self, function: F) -> F:
+        fresh = functools.partial(type(self), **self._changes)
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+                return (yield from _each_resumption_within(fresh, function(*args, **kwargs)))
+
+            return cast(F, generator)
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def coroutine(*args: Any, **kwargs: Any) -> Any:
+                with fresh():
+                    return await function(*args, **kwargs)
+
+            return cast(F, coroutine)
+
+        @functools.wraps(function)
+        def plain(*args: Any, **kwargs: Any) -> Any:
+            with fresh():
+                return function(*args, **kwargs)
+
+        return cast(F, plain)
+
+
+def _each_resumption_within(fresh: Callable[[], Within], inner: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+    resume: Callable[[], Any] = functools.partial(next, inner)
+    while True:
+        try:
+            with fresh():
+                item = resume()
+        except StopIteration as stop:
+            return cast(T, stop.value)
+        try:
+            resume = functools.partial(inner.send, (yield item))
+        except GeneratorExit:
+            with fresh():
+                inner.close()
+            raise
+        except BaseException as error:
+            resume = functools.partial(inner.throw, error)
+
+
+class scope(Within):  # noqa: N801 - used like a function: `with tg.scope("encoder"):`
+    """``with tg.scope("encoder"):`` operations made inside are at ``encoder``; scopes nest, as ``encoder/lstm``."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise ValueError(
+                f'a scope needs a name that is a non-empty string, such as tg.scope("encoder"); got {name!r}'
+            )
+        super().__init__(name=name)
+
+    def _inside(self, here: Place) -> Place:
+        name = self._changes["name"]
+        return Place(f"{here.scope}/{name}" if here.scope else name, here.step, here.recording)
+
+
+class step(Within):  # noqa: N801 - used like a function: `with tg.step(3):`
+    """``with tg.step(t):`` operations made inside belong to time step `t`, an int on the one time axis of the model."""
+
+    __slots__ = ()
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step=_as_step(step))
+
+
+class no_grad(Within):  # noqa: N801 - PyTorch's name
+    """``with tg.no_grad():`` nothing made inside is recorded, so no gradient flows through it. Also a decorator."""
+
+    __slots__ = ()
+
+    def __init__(self, recording: bool = False) -> None:
+        super().__init__(recording=recording)
+
+
+def steps(xs: Iterable[T], start: int = 0, reverse: bool = False) -> Generator[tuple[int, T], None, None]:
+    """The time loop: yields ``(t, xs[t])`` for t = 0, 1, ..., each at time step `start` + t.
+
+    xs: a Tensor, an array, a list or any iterable along time.
+    start: the number of the first step, so that chunks and decoders continue one time axis.
+    reverse: go through time from the last step to the first, as the backward half of a bidirectional network does.
+    Raises RuntimeError where two such loops are interleaved, since an operation can be at one step only.
+    """
+    times, items = _in_time(xs, _as_step(start), reverse)
+    outside = HERE.get()
+    inside = outside
+    try:
+        for t in times:
+            inside = outside._replace(step=t)
+            HERE.set(inside)
+            item = next(items, _END)  # inside the step, since taking an element of a Tensor is an operation
+            if item is _END:
+                return
+            yield t, cast(T, item)
+            if HERE.get() is not inside:
+                found = HERE.get()
+                HERE.set(outside)
+                raise RuntimeError(
+                    f"two tg.steps loops are interleaved: at the end of step {t} the place is «{found}». An operation "
+                    "is made at one step only: go through both sequences in one loop, "
+                    "for t, (a, b) in tg.steps(zip(xs, ys))."
+                )
+    finally:
+        if HERE.get() is inside:
+            HERE.set(outside)
+
+
+_END = object()
+
+
+def _in_time(xs: Iterable[T], start: int, reverse: bool) -> tuple[Iterator[int], Iterator[T]]:
+    if not reverse:
+        return itertools.count(start), iter(xs)
+    sequence = cast(Sequence[T], xs if hasattr(xs, "__getitem__") else list(xs))
+    backwards = range(len(sequence) - 1, -1, -1)
+    return itertools.count(start + len(sequence) - 1, -1), map(sequence.__getitem__, backwards)
+
+
+def _as_step(step: object) -> int:
+    if isinstance(step, bool) or not hasattr(step, "__index__"):
+        raise TypeError(f"a time step is a whole number, such as 0, 1, 2; got {step!r}")
+    return step.__index__()  # type: ignore[no-any-return]

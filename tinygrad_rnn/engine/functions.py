@@ -1,0 +1,223 @@
+"""The functions users call: the methods of Tensor under their own names, and those that take several tensors."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import primitives as p
+from .numpy_protocol import spelled
+from .tensor import Tensor, TensorLike, negative_axis, record, tensors
+
+__all__ = [
+    "abs",
+    "add",
+    "astype",
+    "broadcast_to",
+    "clip",
+    "concatenate",
+    "cos",
+    "cumsum",
+    "divide",
+    "dot",
+    "einsum",
+    "embedding",
+    "exp",
+    "expand_dims",
+    "expm1",
+    "linear",
+    "log",
+    "log1p",
+    "log_softmax",
+    "logsumexp",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "moveaxis",
+    "multiply",
+    "negative",
+    "outer",
+    "pad",
+    "power",
+    "relu",
+    "reshape",
+    "sigmoid",
+    "sign",
+    "sin",
+    "softmax",
+    "softplus",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "subtract",
+    "sum",
+    "swapaxes",
+    "tanh",
+    "transpose",
+    "where",
+]
+
+add, subtract, multiply, divide = Tensor.add, Tensor.subtract, Tensor.multiply, Tensor.divide
+negative, power, matmul, dot = Tensor.negative, Tensor.power, Tensor.matmul, Tensor.dot
+exp, expm1, log, log1p, sqrt, square = Tensor.exp, Tensor.expm1, Tensor.log, Tensor.log1p, Tensor.sqrt, Tensor.square
+abs, sign, sin, cos = Tensor.abs, Tensor.sign, Tensor.sin, Tensor.cos
+tanh, sigmoid, relu, softplus = Tensor.tanh, Tensor.sigmoid, Tensor.relu, Tensor.softplus
+maximum, minimum, clip, astype = Tensor.maximum, Tensor.minimum, Tensor.clip, Tensor.astype
+sum, mean, max, min, cumsum = Tensor.sum, Tensor.mean, Tensor.max, Tensor.min, Tensor.cumsum
+logsumexp, softmax, log_softmax = Tensor.logsumexp, Tensor.softmax, Tensor.log_softmax
+reshape, transpose, swapaxes, moveaxis = Tensor.reshape, Tensor.transpose, Tensor.swapaxes, Tensor.moveaxis
+expand_dims, squeeze, broadcast_to = Tensor.expand_dims, Tensor.squeeze, Tensor.broadcast_to
+
+
+@spelled(np.where)
+def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
+    """`x` where the condition holds, else `y`. What is not selected gets a gradient of 0, even where it is inf."""
+    (chosen,) = tensors(condition)
+    return record(p.where, (chosen, *tensors(x, y)))
+
+
+def linear(x: TensorLike, w: TensorLike, b: TensorLike | None = None) -> Tensor:
+    """x W^T + b, the layer of PyTorch: x (..., inputs), w (outputs, inputs), b (outputs,) -> (..., outputs)."""
+    inputs = tensors(x, w) if b is None else tensors(x, w, b)
+    if inputs[1].ndim != 2 or inputs[0].ndim == 0:
+        raise ValueError(
+            f"linear needs x of shape (..., inputs) and w of shape (outputs, inputs); got {inputs[0].shape} and "
+            f"{inputs[1].shape}"
+        )
+    return record(p.linear, inputs)
+
+
+@spelled(np.concatenate)
+def concatenate(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """Joined along an axis that they have."""
+    joined = tensors(*_at_least_one(xs, "concatenate"))
+    return record(p.concatenate, joined, {"axis": negative_axis(axis, joined[0].ndim)})
+
+
+@spelled(np.stack)
+def stack(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
+    """Joined along a new axis. ``stack(states)[t]`` is ``states[t]`` itself."""
+    joined = tensors(*_at_least_one(xs, "stack"))
+    return record(p.stack, joined, {"axis": negative_axis(axis, joined[0].ndim + 1)})
+
+
+def _at_least_one(xs: Sequence[TensorLike], name: str) -> Sequence[TensorLike]:
+    if not isinstance(xs, Tensor) and len(xs) == 0:
+        raise ValueError(f"{name} needs at least one tensor")
+    return list(xs) if isinstance(xs, Tensor) else xs
+
+
+@spelled(np.split)
+def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+    """Cut along an axis into so many equal parts, or at these indices."""
+    (x,) = tensors(x)
+    axis = negative_axis(axis, x.ndim)
+    length = x.shape[axis]
+    if isinstance(indices_or_sections, int):
+        if indices_or_sections <= 0 or length % indices_or_sections:
+            raise ValueError(f"an axis of length {length} cannot be split into {indices_or_sections} equal parts")
+        size = length // indices_or_sections
+        cuts = [size * k for k in range(1, indices_or_sections)]
+    else:
+        cuts = [int(c) for c in indices_or_sections]
+    starts, ends = [0, *cuts], [*cuts, length]
+    return [x[p.along(axis, slice(a, b))] for a, b in zip(starts, ends, strict=True)]
+
+
+@spelled(np.pad)
+def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
+    """Surrounded by a constant: `pad_width` is a number, (before, after), or one such pair for each axis."""
+    (x,) = tensors(x)
+    if mode != "constant":
+        raise ValueError(f'pad knows mode="constant" only, not {mode!r}; build others with tg.concatenate')
+    widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(pad_width, (x.ndim, 2)))
+    return record(p.pad, (x,), {"widths": widths, "value": float(constant_values)})
+
+
+@spelled(np.outer)
+def outer(a: TensorLike, b: TensorLike) -> Tensor:
+    """The products of every element of `a` with every element of `b`, as a matrix."""
+    a, b = tensors(a, b)
+    return a.reshape(-1, 1) * b.reshape(1, -1)
+
+
+def embedding(weight: TensorLike, ids: Any) -> Tensor:
+    """The rows `ids` (whole numbers, any shape) of `weight` (rows, features): ids.shape + (features,)."""
+    (weight,) = tensors(weight)
+    rows = np.asarray(ids.value if isinstance(ids, Tensor) else ids)
+    if rows.dtype.kind not in "iu":
+        raise TypeError(f"an embedding is looked up by whole numbers, not {rows.dtype}")
+    if rows.size and (rows.min() < 0 or rows.max() >= len(weight)):
+        raise IndexError(f"ids from {rows.min()} to {rows.max()} do not fit an embedding of {len(weight)} rows")
+    return weight[np.array(rows),] if rows.ndim else weight[int(rows)]
+
+
+@spelled(np.einsum)
+def einsum(subscripts: str, *operands: TensorLike) -> Tensor:
+    """Einstein's summation, as in NumPy: einsum("ij,jk->ik", a, b); "..." and repeated letters included."""
+    xs = list(tensors(*operands))
+    inputs, arrow, out = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(xs):
+        raise ValueError(f"einsum {subscripts!r} has {len(terms)} terms for {len(xs)} operands")
+    terms, dots = _spell_out(terms, xs, subscripts)
+    if arrow:
+        out = out.replace("...", dots)
+    else:
+        letters = "".join(terms)
+        out = dots + "".join(sorted(c for c in {*letters} - {*dots} if letters.count(c) == 1))
+    for k, term in enumerate(terms):
+        xs[k], terms[k] = _diagonal(xs[k], term)
+    return record(p.einsum, tuple(xs), {"subscripts": ",".join(terms) + "->" + out})
+
+
+def _spell_out(terms: list[str], xs: Sequence[Tensor], subscripts: str) -> tuple[list[str], str]:
+    """Letters in place of "..."; (the terms, the letters of the longest "...")."""
+    free = [c for c in p._LETTERS if c not in subscripts]
+    lengths = [x.ndim - len(term.replace("...", "")) if "..." in term else 0 for term, x in zip(terms, xs, strict=True)]
+    longest = builtins.max(lengths)
+    dots = "".join(free[:longest])
+    spelled_out = [term.replace("...", dots[longest - n :]) for term, n in zip(terms, lengths, strict=True)]
+    for term, x in zip(spelled_out, xs, strict=True):
+        if len(term) != x.ndim:
+            raise ValueError(f"einsum {subscripts!r} has a term of {len(term)} axes for an operand of shape {x.shape}")
+    return spelled_out, dots
+
+
+def _diagonal(x: Tensor, term: str) -> tuple[Tensor, str]:
+    """Where a letter occurs twice in a term, the diagonal of those two axes, in front."""
+    for c in term:
+        if term.count(c) > 1:
+            first, second = term.index(c), term.rindex(c)
+            if x.shape[first] != x.shape[second]:
+                raise ValueError(f"einsum: {c!r} stands for axes of lengths {x.shape[first]} and {x.shape[second]}")
+            steps = np.arange(x.shape[first])
+            moved = x.moveaxis((first, second), (0, 1))[steps, steps]
+            return _diagonal(moved, c + "".join(d for k, d in enumerate(term) if k not in (first, second)))
+    return x, term
+
+
+@spelled(np.shape)
+def shape(x: Tensor) -> tuple[int, ...]:
+    """The shape, a plain tuple."""
+    return x.shape
+
+
+@spelled(np.ndim)
+def ndim(x: Tensor) -> int:
+    """The number of axes."""
+    return x.ndim
+
+
+@spelled(np.size)
+def size(x: Tensor) -> int:
+    """The number of elements."""
+    return x.size

@@ -1,0 +1,72 @@
+"""What is inside the brackets of ``x[...]``: a slice, or a gather with arrays of integers."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+Index = tuple[Any, ...]
+
+
+def parse(index: Any, shape: tuple[int, ...]) -> tuple[bool, Index]:
+    """(whether this is a gather, the index in normal form: ints, slices, None, and for a gather integer arrays).
+
+    Boolean arrays become the integer arrays of their True elements, and arrays are copied, since the tape relies on
+    them. Raises IndexError for a boolean array whose shape is not that of the axes it selects from.
+    """
+    items = list(index) if isinstance(index, tuple) else [index]
+    if all(
+        item is None or item is Ellipsis or isinstance(item, (slice, int, np.integer)) for item in items
+    ) and not any(isinstance(item, bool) for item in items):
+        return False, tuple(_simple(item) for item in items)
+    arrays = [_simple(item) for item in items]
+    return True, tuple(_integers(_without_ellipsis(arrays, len(shape)), shape))
+
+
+def _simple(item: Any) -> Any:
+    """Numbers as int, everything that is neither number, slice, None nor ... as an array of its own."""
+    if item is None or item is Ellipsis or type(item) is int:
+        return item
+    if isinstance(item, slice):
+        bounds = (item.start, item.stop, item.step)
+        return slice(*(bound if bound is None else operator.index(bound) for bound in bounds))
+    if isinstance(item, (bool, np.bool_)):
+        raise IndexError("a single True or False is not an index here; use x[None] for a new axis, or tg.where")
+    if isinstance(item, np.integer):
+        return int(item)
+    array = np.array(item)
+    return array.astype(np.intp) if array.size == 0 and array.dtype != bool else array
+
+
+def _without_ellipsis(items: list[Any], ndim: int) -> list[Any]:
+    used = sum(_axes_used(item) for item in items)
+    if not any(item is Ellipsis for item in items):
+        return items
+    at = next(k for k, item in enumerate(items) if item is Ellipsis)
+    return [*items[:at], *[slice(None)] * (ndim - used), *items[at + 1 :]]
+
+
+def _axes_used(item: Any) -> int:
+    if item is None or item is Ellipsis:
+        return 0
+    return item.ndim if isinstance(item, np.ndarray) and item.dtype == bool else 1
+
+
+def _integers(items: Iterable[Any], shape: tuple[int, ...]) -> Iterable[Any]:
+    axis = 0
+    for item in items:
+        if isinstance(item, np.ndarray) and item.dtype == bool:
+            if item.shape != shape[axis : axis + item.ndim]:
+                raise IndexError(
+                    f"a boolean index of shape {item.shape} selects from axes {axis} to {axis + item.ndim - 1}, "
+                    f"but those have shape {shape[axis : axis + item.ndim]}; the two must be equal"
+                )
+            yield from item.nonzero()
+        elif isinstance(item, np.ndarray) and item.dtype.kind not in "iu":
+            raise IndexError(f"an index array holds whole numbers or booleans, not {item.dtype}; use .astype(int)")
+        else:
+            yield item
+        axis += _axes_used(item)

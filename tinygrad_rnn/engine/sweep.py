@@ -1,0 +1,176 @@
+"""The backward sweep: from the cotangents of some nodes to those of their ancestors, by one rule for each edge.
+
+It knows nodes by their attributes only. Everything that asks about gradients drives it: `grad`, `jacobian`, the
+traces, the debugger. A question is a seed with leading axes, plus what an edge does to what passes through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from .annotate import HERE, Place
+from .primitives import Primitive
+
+Cotangent = Any  # an array, or a Tensor where the sweep itself is recorded
+
+
+class Node(Protocol):
+    """What the sweep and everything above it knows of a Tensor."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def primitive(self) -> Primitive | None: ...
+    @property
+    def inputs(self) -> tuple[Node, ...]: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    @property
+    def place(self) -> Place: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def tracked(self) -> bool: ...
+    @property
+    def value(self) -> Any: ...
+
+
+# What an edge (consumer, slot) does to the contribution that passes through it; None lets nothing pass.
+AtEdge = Callable[[Any, int, Any], Any]
+
+
+def describe(node: Any) -> str:
+    """A node as messages name it: «h», the result of multiply (lstm, step 3), shape (4,)."""
+    called = f"«{node.name}»" if node.name else "an unnamed tensor"
+    made = f", the result of {node.primitive.name} ({node.place})" if node.primitive is not None else ""
+    return f"{called}{made}, shape {node.value.shape}"
+
+
+def tape(outputs: Iterable[Any], targets: Iterable[Any] | None = None) -> dict[int, Any]:
+    """The nodes on the paths from `targets` to `outputs`, ends included, by index in the order they were made.
+
+    targets: nodes; None stands for every leaf that requires a gradient.
+    Raises RuntimeError if the data of an input was replaced after it was used.
+    """
+    wanted = None if targets is None else {t.index for t in targets}
+    oldest = -1 if wanted is None else min(wanted, default=0)
+    found: dict[int, Any] = {}
+    to_visit = [y for y in outputs if y.tracked and y.index >= oldest]
+    while to_visit:
+        node = to_visit.pop()
+        index = node.index
+        if index in found:
+            continue
+        found[index] = node
+        for x in node.inputs:
+            if x.index > index:
+                raise RuntimeError(
+                    f"the data of {describe(x)}, was replaced after {describe(node)}, had been computed from it, "
+                    "so the gradient there is not known any more. Run the forward pass again before going backward, "
+                    "or replace the data (an optimiser's step, say) after the backward pass."
+                )
+            if x.tracked and x.index >= oldest and x.index not in found:
+                to_visit.append(x)
+    if wanted is None:
+        return {index: found[index] for index in sorted(found)}
+    order: dict[int, Any] = {}
+    for index in sorted(found):
+        node = found[index]
+        if index in wanted or any(x.index in order for x in node.inputs):
+            order[index] = node
+    return order
+
+
+def sweep(
+    order: dict[int, Any],
+    seeds: Mapping[int, Cotangent],
+    keep: Iterable[int],
+    at_edge: AtEdge | None = None,
+    create_graph: bool = False,
+) -> dict[int, Cotangent]:
+    """The cotangents of the nodes whose indices are in `keep`; a node that nothing reached is not in the answer.
+
+    order: a `tape`: contributions go to the nodes in it only.
+    seeds: the cotangent of each output, by index, shaped (*leading axes, *shape of the output).
+    at_edge: called as ``at_edge(consumer, slot, contribution)`` for every edge, later consumers first; what it
+        returns goes on, and where it returns None nothing does.
+    create_graph: the cotangents are Tensors, and the sweep itself is recorded, at the scope ``backward/...``.
+    Every array that is returned is writable and shares memory with nothing.
+    """
+    keep = set(keep)
+    cotangents = dict(seeds)
+    owned: set[int] = set()  # the totals that this sweep allocated itself: those are added to in place
+    here = HERE.get()
+    try:
+        for node in reversed(order.values()):
+            index = node.index
+            g = cotangents.get(index) if index in keep else cotangents.pop(index, None)
+            primitive = node.primitive
+            if g is None or primitive is None:
+                continue
+            inputs, params = node.inputs, node.params
+            if create_graph:
+                y, values = node, inputs
+                HERE.set(Place(f"backward/{node.place.scope}".rstrip("/"), node.place.step, True))
+            else:
+                y, values = node.value, [x.value for x in inputs]
+            lead = g.ndim - y.ndim
+            front = g.shape[:lead]
+            sparse = primitive.add_into is not None and at_edge is None and not create_graph
+            for slot, x in enumerate(inputs):
+                key = x.index
+                if key not in order:
+                    continue
+                if sparse:
+                    if key not in owned:
+                        so_far = cotangents.get(key)
+                        empty = so_far is None
+                        cotangents[key] = np.zeros(front + x.value.shape, x.value.dtype) if empty else np.array(so_far)
+                        owned.add(key)
+                    primitive.add_into(cotangents[key], g, lead, **params)
+                    continue
+                rule = primitive.rules[slot]
+                if rule is None:
+                    continue
+                part = rule(g, y, *values, **params)
+                if part.shape != front + x.value.shape or part.dtype is not x.value.dtype:
+                    part = _unbroadcast(part, front, x, node, slot)
+                if at_edge is not None:
+                    part = at_edge(node, slot, part)
+                    if part is None:
+                        continue
+                total = cotangents.get(key)
+                if total is None:
+                    cotangents[key] = part
+                elif key in owned:
+                    np.add(total, part, out=total)
+                else:
+                    cotangents[key] = total + part
+                    if part.ndim and not create_graph:  # the sum of 0-d arrays is a NumPy scalar: not in place
+                        owned.add(key)
+    finally:
+        HERE.set(here)
+    reached = keep & cotangents.keys()
+    if create_graph:
+        return {index: cotangents[index] for index in reached}
+    return {index: cotangents[index] if index in owned else np.array(cotangents[index]) for index in reached}
+
+
+def _unbroadcast(part: Cotangent, front: tuple[int, ...], x: Any, node: Any, slot: int) -> Cotangent:
+    """The one place where broadcasting is undone: what was spread over axes is summed over them."""
+    shape = front + x.value.shape
+    added = part.ndim - len(shape)
+    if added > 0:
+        part = part.sum(axis=tuple(range(len(front), len(front) + added)))
+    stretched = tuple(axis for axis, n in enumerate(shape) if n == 1) if added >= 0 and part.shape != shape else ()
+    if stretched:
+        part = part.sum(axis=stretched, keepdims=True)
+    if part.shape != shape:
+        raise RuntimeError(
+            f"the rule of {node.primitive.name} for slot {slot} gave a contribution of shape {part.shape} to "
+            f"{describe(x)}; it must broadcast from {shape}. Mend the rule in engine/primitives.py."
+        )
+    return part if part.dtype == x.value.dtype else part.astype(x.value.dtype)

@@ -1,0 +1,730 @@
+"""Tensor: an array that remembers which operation made it, from what, and where.
+
+A method is the definition of its operation; ``tg.tanh`` and ``np.tanh`` are the same function, spelled differently.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NoReturn, TypeAlias, Union
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from . import indexing, numpy_protocol
+from . import primitives as p
+from .annotate import HERE, Place
+from .numpy_protocol import spelled
+from .primitives import Array, Primitive
+from .sweep import describe, sweep, tape
+
+TensorLike: TypeAlias = Union["Tensor", Array, float, Sequence[Any]]
+Axis: TypeAlias = int | tuple[int, ...] | None
+
+_next_index: Callable[[], int] = itertools.count().__next__  # one C call, so threads never get the same number
+_NO_PARAMS: dict[str, Any] = {}
+
+
+class Tensor(p.Recorded):
+    """An n-dimensional array of numbers that records what is computed from it.
+
+    data: numbers, nested lists or an array; it is copied. Floats are float64 unless the array says otherwise.
+    requires_grad: whether gradients with respect to this tensor will be asked for; needs a float dtype.
+    name: what pictures, traces and messages call it.
+    dtype: converts the data, as in NumPy.
+    """
+
+    __slots__ = ("__weakref__", "_grad", "index", "inputs", "name", "params", "place", "primitive", "tracked", "value")
+
+    value: Array  # the array itself, for the engine's own eyes; users read `data`
+    index: int  # creation order, which is a topological order; new when the data is replaced
+    primitive: Primitive | None
+    inputs: tuple[Tensor, ...]
+    params: Mapping[str, Any]
+    place: Place
+    name: str | None
+    tracked: bool
+    _grad: Array | None
+
+    def __init__(
+        self, data: TensorLike, requires_grad: bool = False, name: str | None = None, dtype: Any = None
+    ) -> None:
+        self.value = own_copy(data, dtype)
+        self.index = _next_index()
+        self.primitive = None
+        self.inputs = ()
+        self.params = _NO_PARAMS
+        self.place = HERE.get()
+        self.name = name
+        self.tracked = False
+        self._grad = None
+        if requires_grad:
+            self.requires_grad = True
+
+    # The array -----------------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Array:
+        """The values as a read-only array, without gradient. Assign a new array to a leaf to replace its values."""
+        # What is handed out must not change under the tape: not through this view, nor through the array it views.
+        self.value.flags.writeable = False
+        if isinstance(self.value.base, np.ndarray):
+            self.value.base.flags.writeable = False
+        return self.value.view()
+
+    @data.setter
+    def data(self, data: TensorLike) -> None:
+        if self.primitive is not None:
+            raise ValueError(
+                f"the data of {describe(self)}, is computed and cannot be replaced: make a new tensor, tg.Tensor(array)"
+            )
+        value = own_copy(data, self.dtype)
+        if value.shape != self.shape:
+            raise ValueError(f"new data for {describe(self)}, has shape {value.shape}; give an array of the same shape")
+        self.index = _next_index()  # first, so that a tape that used the old data never takes the new for it
+        self.value = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim
+
+    @property
+    def size(self) -> int:
+        return self.value.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.value.dtype
+
+    def item(self) -> float | int | bool:
+        """The one number inside, without gradient. Raises ValueError if there is not exactly one."""
+        if self.size != 1:
+            raise ValueError(f"item() is for a tensor with one element; {describe(self)}, has {self.size}: use .data")
+        return self.value.item()  # type: ignore[no-any-return]
+
+    def detach(self) -> Tensor:
+        """The same values as a new leaf, through which no gradient flows."""
+        return constant(self.value, self.name)
+
+    def named(self, name: str) -> Tensor:
+        """This tensor, called `name`: a landmark of the paths that lead through it.
+
+        A tensor that already has a name keeps it: the answer is then a new tensor with the same values.
+        """
+        if not isinstance(name, str) or not name:
+            raise ValueError(f'a name is a non-empty string, such as .named("h"); got {name!r}')
+        result = self if self.name is None else record(p.identity, (self,))
+        result.name = name
+        return result
+
+    # Gradients -----------------------------------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor. Can be set on leaves."""
+        return self.tracked
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if self.primitive is not None:
+            raise ValueError(f"requires_grad can be set on leaves only, not on {describe(self)}; see .detach()")
+        if wanted and self.dtype.kind != "f":
+            raise TypeError(
+                f"{describe(self)}, holds {self.dtype}, and a gradient exists only for floating-point numbers: "
+                "write 1.0 for 1, or pass dtype=float"
+            )
+        self.tracked = bool(wanted)
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradients that `backward` has added up here so far, an array of the tensor's shape; None before.
+
+        Raises RuntimeError on a tensor whose gradient `backward` did not keep.
+        """
+        if self._grad is None and self.primitive is not None and self.tracked:
+            raise RuntimeError(
+                f"no gradient is kept at {describe(self)}: backward() keeps those of leaves. "
+                'Call backward(keep="named") or backward(keep="all"), or ask for it: tg.grad(loss, tensor)'
+            )
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: TensorLike | None) -> None:
+        if grad is not None:
+            grad = own_copy(grad, self.dtype)
+            if grad.shape != self.shape:
+                raise ValueError(f"a gradient of shape {grad.shape} does not fit {describe(self)}")
+        self._grad = grad
+
+    def backward(self, gradient: TensorLike | None = None, keep: Literal["leaves", "named", "all"] = "leaves") -> None:
+        """Add the gradient of this tensor into ``.grad`` of every leaf that requires one and that it depends on.
+
+        gradient: the cotangent to start from, of this tensor's shape; not needed where that is a single number.
+        keep: "named" keeps the gradients of named tensors too, "all" those of every tensor on the way.
+        Either every ``.grad`` is updated or, if an exception passes, none. The tape stays as it is.
+        """
+        if keep not in ("leaves", "named", "all"):
+            raise ValueError(f'keep is "leaves", "named" or "all"; got {keep!r}')
+        order = tape([self])
+        seed = seed_of(self, gradient)
+        kept = [x for x in order.values() if x.primitive is None or keep == "all" or (keep == "named" and x.name)]
+        gradients = sweep(order, {self.index: seed}, [x.index for x in kept])
+        reached = [x for x in kept if x.index in gradients]
+        totals = [gradients[x.index] if x._grad is None else np.asarray(x._grad + gradients[x.index]) for x in reached]
+        deque(map(_set_grad, reached, totals), maxlen=0)  # one C call: no interrupt comes between two of them
+
+    # Elementwise ---------------------------------------------------------------------------------------------------
+
+    @spelled(np.add)
+    def add(a: TensorLike, b: TensorLike) -> Tensor:
+        """a + b; shapes broadcast as in NumPy."""
+        return record(p.add, pair(a, b))
+
+    @spelled(np.subtract)
+    def subtract(a: TensorLike, b: TensorLike) -> Tensor:
+        """a - b."""
+        return record(p.subtract, pair(a, b))
+
+    @spelled(np.multiply)
+    def multiply(a: TensorLike, b: TensorLike) -> Tensor:
+        """a * b, element by element."""
+        return record(p.multiply, pair(a, b))
+
+    @spelled(np.divide)
+    def divide(a: TensorLike, b: TensorLike) -> Tensor:
+        """a / b, element by element."""
+        return record(p.divide, pair(a, b))
+
+    @spelled(np.negative)
+    def negative(x: TensorLike) -> Tensor:
+        """-x."""
+        return record(p.negative, tensors(x))
+
+    @spelled(np.power)
+    def power(a: TensorLike, b: TensorLike) -> Tensor:
+        """a ** b. At b = 0 the derivative by a is 0, also at a = 0; at a = 0 the derivative by b is 0."""
+        return record(p.power, pair(a, b))
+
+    @spelled(np.exp)
+    def exp(x: TensorLike) -> Tensor:
+        """The exponential function."""
+        return record(p.exp, tensors(x))
+
+    @spelled(np.expm1)
+    def expm1(x: TensorLike) -> Tensor:
+        """exp(x) - 1, accurate near 0."""
+        return record(p.expm1, tensors(x))
+
+    @spelled(np.log)
+    def log(x: TensorLike) -> Tensor:
+        """The natural logarithm."""
+        return record(p.log, tensors(x))
+
+    @spelled(np.log1p)
+    def log1p(x: TensorLike) -> Tensor:
+        """log(1 + x), accurate near 0."""
+        return record(p.log1p, tensors(x))
+
+    @spelled(np.sqrt)
+    def sqrt(x: TensorLike) -> Tensor:
+        """The square root; its derivative at 0 is infinite."""
+        return record(p.sqrt, tensors(x))
+
+    @spelled(np.square)
+    def square(x: TensorLike) -> Tensor:
+        """x * x, as one operation."""
+        return record(p.square, tensors(x))
+
+    @spelled(np.abs)
+    def abs(x: TensorLike) -> Tensor:
+        """The absolute value; its derivative at 0 is taken to be 0."""
+        return record(p.absolute, tensors(x))
+
+    @spelled(np.sign)
+    def sign(x: TensorLike) -> Tensor:
+        """-1, 0 or 1. A piecewise constant: no gradient flows."""
+        return record(p.sign, tensors(x))
+
+    @spelled(np.sin)
+    def sin(x: TensorLike) -> Tensor:
+        """The sine."""
+        return record(p.sin, tensors(x))
+
+    @spelled(np.cos)
+    def cos(x: TensorLike) -> Tensor:
+        """The cosine."""
+        return record(p.cos, tensors(x))
+
+    @spelled(np.tanh)
+    def tanh(x: TensorLike) -> Tensor:
+        """The hyperbolic tangent."""
+        return record(p.tanh, tensors(x))
+
+    def sigmoid(x: TensorLike) -> Tensor:
+        """The logistic function 1 / (1 + exp(-x)), without overflow for any x."""
+        return record(p.sigmoid, tensors(x))
+
+    def relu(x: TensorLike) -> Tensor:
+        """max(x, 0); its derivative at 0 is taken to be 0."""
+        return record(p.relu, tensors(x))
+
+    def softplus(x: TensorLike) -> Tensor:
+        """log(1 + exp(x)), without overflow for any x."""
+        return record(p.softplus, tensors(x))
+
+    @spelled(np.maximum)
+    def maximum(a: TensorLike, b: TensorLike) -> Tensor:
+        """The larger of each two elements; where they tie, each gets half of the gradient."""
+        return record(p.maximum, pair(a, b))
+
+    @spelled(np.minimum)
+    def minimum(a: TensorLike, b: TensorLike) -> Tensor:
+        """The smaller of each two elements; where they tie, each gets half of the gradient."""
+        return record(p.minimum, pair(a, b))
+
+    @spelled(np.clip)
+    def clip(x: TensorLike, a_min: float | None = None, a_max: float | None = None) -> Tensor:
+        """x, but at least `a_min` and at most `a_max`, two numbers; at those two values the gradient still passes."""
+        low, high = (_bound(a_min, -np.inf), _bound(a_max, np.inf))
+        return record(p.clip, tensors(x), {"low": low, "high": high})
+
+    def astype(x: TensorLike, dtype: Any) -> Tensor:
+        """The same numbers in another dtype. Through a dtype that is not a float no gradient flows."""
+        (x,) = tensors(x)
+        dtype = np.dtype(dtype)
+        if dtype.kind != "f":
+            return constant(x.value.astype(dtype), x.name)
+        return record(p.astype, (x,), {"dtype": dtype})
+
+    # Comparisons: recorded, and no gradient flows ---------------------------------------------------------------------
+
+    @spelled(np.greater)
+    def __gt__(a: TensorLike, b: TensorLike) -> Tensor:
+        return record(p.greater, pair(a, b))
+
+    @spelled(np.greater_equal)
+    def __ge__(a: TensorLike, b: TensorLike) -> Tensor:
+        return record(p.greater_equal, pair(a, b))
+
+    @spelled(np.less)
+    def __lt__(a: TensorLike, b: TensorLike) -> Tensor:
+        return record(p.less, pair(a, b))
+
+    @spelled(np.less_equal)
+    def __le__(a: TensorLike, b: TensorLike) -> Tensor:
+        return record(p.less_equal, pair(a, b))
+
+    @spelled(np.equal)
+    def __eq__(a: TensorLike, b: TensorLike) -> Tensor:  # type: ignore[override]  # elementwise, as in NumPy
+        return record(p.equal, pair(a, b))
+
+    @spelled(np.not_equal)
+    def __ne__(a: TensorLike, b: TensorLike) -> Tensor:  # type: ignore[override]  # elementwise, as in NumPy
+        return record(p.not_equal, pair(a, b))
+
+    __hash__ = object.__hash__
+
+    # Reductions ----------------------------------------------------------------------------------------------------
+
+    @spelled(np.sum)
+    def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The sum over one axis, several, or (None) all."""
+        (x,) = tensors(x)
+        return record(p.total, (x,), {"axis": negative_axes(axis, x.ndim), "keepdims": keepdims})
+
+    @spelled(np.mean)
+    def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The mean over one axis, several, or (None) all."""
+        (x,) = tensors(x)
+        count = np.prod([x.shape[a] for a in negative_axes(axis, x.ndim)], dtype=int)
+        return x.sum(axis, keepdims) / int(count)
+
+    @spelled(np.max)
+    def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The largest element; elements that tie share the gradient equally."""
+        (x,) = tensors(x)
+        return record(p.largest, (x,), {"axis": negative_axes(axis, x.ndim), "keepdims": keepdims})
+
+    @spelled(np.min)
+    def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """The smallest element; elements that tie share the gradient equally."""
+        (x,) = tensors(x)
+        return record(p.smallest, (x,), {"axis": negative_axes(axis, x.ndim), "keepdims": keepdims})
+
+    def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """log(sum(exp(x))), without overflow."""
+        (x,) = tensors(x)
+        return record(p.logsumexp, (x,), {"axis": negative_axes(axis, x.ndim), "keepdims": keepdims})
+
+    def softmax(x: TensorLike, axis: int = -1) -> Tensor:
+        """exp(x) / sum(exp(x)) along an axis, without overflow."""
+        (x,) = tensors(x)
+        return record(p.softmax, (x,), {"axis": negative_axis(axis, x.ndim)})
+
+    def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
+        """log(softmax(x)) along an axis, accurate where the softmax itself underflows."""
+        (x,) = tensors(x)
+        return record(p.log_softmax, (x,), {"axis": negative_axis(axis, x.ndim)})
+
+    @spelled(np.cumsum)
+    def cumsum(x: TensorLike, axis: int | None = None) -> Tensor:
+        """Running sums along an axis; of all elements in order where `axis` is None."""
+        (x,) = tensors(x)
+        x = x.reshape(-1) if axis is None else x
+        return record(p.cumsum, (x,), {"axis": negative_axis(axis or 0, x.ndim)})
+
+    # Shapes --------------------------------------------------------------------------------------------------------
+
+    @spelled(np.reshape)
+    def reshape(x: TensorLike, *shape: Any) -> Tensor:
+        """The same elements, in order, in another shape: x.reshape(2, 3), x.reshape((2, 3)), x.reshape(2, -1)."""
+        (x,) = tensors(x)
+        sizes = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        try:
+            settled = np.empty(x.shape, np.bool_).reshape(sizes).shape
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{describe(x)}, with {x.size} elements cannot be reshaped to {tuple(np.atleast_1d(sizes))}"
+            ) from None
+        return record(p.reshape, (x,), {"shape": settled})
+
+    @spelled(np.transpose)
+    def transpose(x: TensorLike, *axes: Any) -> Tensor:
+        """The axes in another order; reversed where none is given."""
+        (x,) = tensors(x)
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        settled = negative_axes(tuple(order), x.ndim) if order else tuple(range(-1, -x.ndim - 1, -1))
+        if len(settled) != x.ndim:
+            raise ValueError(f"transpose of {describe(x)}, needs all its {x.ndim} axes in their new order; got {order}")
+        return record(p.transpose, (x,), {"axes": settled})
+
+    @property
+    def T(self) -> Tensor:
+        """The axes in reverse order."""
+        return self.transpose()
+
+    @spelled(np.swapaxes)
+    def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
+        """Two axes exchanged."""
+        (x,) = tensors(x)
+        order = list(range(-x.ndim, 0))
+        a, b = negative_axis(axis1, x.ndim), negative_axis(axis2, x.ndim)
+        order[a], order[b] = b, a
+        return x.transpose(order)
+
+    @spelled(np.moveaxis)
+    def moveaxis(x: TensorLike, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Tensor:
+        """Axes moved to other places, the others keeping their order."""
+        (x,) = tensors(x)
+        order = np.moveaxis(np.empty((0,) * x.ndim), source, destination)  # for its checks of the two arguments
+        starts, ends = normalize_axis_tuple(source, x.ndim), normalize_axis_tuple(destination, x.ndim)
+        rest = [a for a in range(order.ndim) if a not in starts]
+        for end, start in sorted(zip(ends, starts, strict=True)):
+            rest.insert(end, start)
+        return x.transpose(rest)
+
+    @spelled(np.expand_dims)
+    def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
+        """New axes of length 1 at the places `axis` of the result."""
+        (x,) = tensors(x)
+        return x.reshape(np.expand_dims(x.value, axis).shape)
+
+    @spelled(np.squeeze)
+    def squeeze(x: TensorLike, axis: Axis = None) -> Tensor:
+        """Without its axes of length 1, or without those named in `axis`."""
+        (x,) = tensors(x)
+        return x.reshape(np.squeeze(x.value, axis).shape)
+
+    @spelled(np.broadcast_to)
+    def broadcast_to(x: TensorLike, shape: int | tuple[int, ...]) -> Tensor:
+        """Repeated along new axes and along axes of length 1, to this shape."""
+        sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+        return record(p.broadcast_to, tensors(x), {"shape": sizes})
+
+    def __getitem__(self, index: Any) -> Tensor:
+        """x[...]: ints, slices, None, ..., boolean and integer arrays, as in NumPy.
+
+        An element of a stack is the very tensor that was stacked, so that paths do not fork at a stack of states.
+        """
+        first, rest = (index[0], index[1:]) if isinstance(index, tuple) and index else (index, ())
+        if (
+            self.primitive is p.stack
+            and type(first) is int
+            and self.params["axis"] == -self.ndim
+            and HERE.get().recording
+        ):
+            if not -len(self) <= first < len(self):
+                raise IndexError(f"index {first} is out of range for {describe(self)}")
+            return self.inputs[first][rest] if rest else self.inputs[first]
+        is_gather, settled = indexing.parse(index, self.shape)
+        return record(p.gather if is_gather else p.take_slice, (self,), {"index": settled})
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError(f"{describe(self)}, is a single number and cannot be iterated over")
+        return (self[t] for t in range(len(self)))
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError(f"{describe(self)}, is a single number and has no length")
+        return self.shape[0]
+
+    # Products ------------------------------------------------------------------------------------------------------
+
+    @spelled(np.matmul)
+    def matmul(a: TensorLike, b: TensorLike) -> Tensor:
+        """a @ b: matrices in the last two axes, batches (which broadcast) before them; 1-d operands are vectors."""
+        return record(p.matmul, pair(a, b))
+
+    @spelled(np.dot)
+    def dot(a: TensorLike, b: TensorLike) -> Tensor:
+        """NumPy's dot: over the last axis of `a` and the last but one of `b` (the only one, of a vector)."""
+        a, b = pair(a, b)
+        if a.ndim == 0 or b.ndim == 0:
+            return a * b
+        if b.ndim <= 2:
+            return a @ b
+        rows, columns = "abcdefghij"[: a.ndim - 1], "klmnopqrst"[: b.ndim - 1]
+        subscripts = f"{rows}z,{columns[:-1]}z{columns[-1]}->{rows}{columns}"
+        return record(p.einsum, (a, b), {"subscripts": subscripts})
+
+    # Operators -----------------------------------------------------------------------------------------------------
+
+    __add__, __sub__, __mul__, __truediv__, __pow__, __matmul__ = add, subtract, multiply, divide, power, matmul
+    __neg__, __abs__ = negative, abs
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __radd__(self, other: TensorLike) -> Tensor:
+        return Tensor.add(other, self)
+
+    def __rsub__(self, other: TensorLike) -> Tensor:
+        return Tensor.subtract(other, self)
+
+    def __rmul__(self, other: TensorLike) -> Tensor:
+        return Tensor.multiply(other, self)
+
+    def __rtruediv__(self, other: TensorLike) -> Tensor:
+        return Tensor.divide(other, self)
+
+    def __rpow__(self, other: TensorLike) -> Tensor:
+        return Tensor.power(other, self)
+
+    def __rmatmul__(self, other: TensorLike) -> Tensor:
+        return Tensor.matmul(other, self)
+
+    # Python and NumPy ------------------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return numpy_protocol.call_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return numpy_protocol.call_function(function, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.tracked:
+            raise TypeError(
+                f"making an array of {describe(self)}, would lose its gradient. To leave it behind on purpose "
+                "use .data; to join tensors use tg.stack or tg.concatenate"
+            )
+        return np.array(self.value, dtype=dtype)
+
+    def __float__(self) -> float:
+        return float(self._number("float"))
+
+    def __int__(self) -> int:
+        return int(self._number("int"))
+
+    def __index__(self) -> int:
+        return self.value.__index__()
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def _number(self, kind: str) -> Any:
+        if self.tracked:
+            raise TypeError(
+                f"{kind}() of {describe(self)}, would lose its gradient; to leave it behind on purpose use .item()"
+            )
+        return self.item()
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if spec else self, spec) if spec else repr(self)
+
+    def __repr__(self) -> str:
+        inside = np.array2string(self.value, separator=", ", threshold=20, edgeitems=2, prefix="Tensor(")
+        notes = [f"name={self.name!r}"] if self.name else []
+        if self.primitive is not None:
+            notes.append(
+                f"made by {self.primitive.name}" + (f" at {self.place}" if self.place[:2] != Place()[:2] else "")
+            )
+        notes += [f"dtype={self.dtype}"] if self.dtype not in (np.float64, np.int64, np.bool_) else []
+        notes += ["requires_grad=True"] if self.tracked and self.primitive is None else []
+        return f"Tensor({', '.join([inside, *notes])})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For copy.deepcopy: a leaf is copied with its values; a computed tensor cannot leave its tape."""
+        if self.primitive is not None:
+            raise TypeError(f"{describe(self)}, is part of a tape and cannot be copied; copy .detach() or .data")
+        return type(self), (np.array(self.value), self.tracked, self.name)
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "a Tensor is not changed in place, since the tape relies on it: use tg.where(mask, new, old), or "
+            "tg.concatenate of its parts"
+        )
+
+
+_new = object.__new__
+_set_grad = Tensor.__dict__["_grad"].__set__
+
+
+def record(primitive: Primitive, inputs: tuple[Tensor, ...], params: dict[str, Any] = _NO_PARAMS) -> Tensor:
+    """Compute an operation and put it on the tape, at the place where it is made.
+
+    Raises what NumPy raises, naming the operation, its operands and the place.
+    """
+    try:
+        value = primitive.forward(*[x.value for x in inputs], **params)
+    except (ValueError, IndexError, TypeError) as error:
+        raise _explained(error, primitive, inputs, params) from error
+    here = HERE.get()
+    result: Tensor = _new(Tensor)
+    result.value = value if type(value) is np.ndarray else np.asarray(value)
+    result.index = _next_index()
+    result.place = here
+    result.name = result._grad = None
+    if here.recording:
+        for x in inputs:
+            if x.tracked:
+                result.primitive, result.inputs, result.params = primitive, inputs, params
+                result.tracked = primitive.differentiable
+                return result
+    result.primitive, result.inputs, result.params, result.tracked = None, (), _NO_PARAMS, False
+    return result
+
+
+def _record_any(primitive: Primitive, inputs: Sequence[Any], params: dict[str, Any]) -> Tensor:
+    return record(primitive, tensors(*inputs), params)
+
+
+Tensor.record = staticmethod(_record_any)  # type: ignore[method-assign]
+
+
+def tensors(*xs: TensorLike) -> tuple[Tensor, ...]:
+    """All as Tensors. A Python number takes the dtype of its companions, as in NumPy."""
+    for x in xs:
+        if not isinstance(x, Tensor):
+            break
+    else:
+        return xs  # type: ignore[return-value]
+    arrays = [
+        x.value if isinstance(x, Tensor) else x if isinstance(x, (int, float, complex)) else own_copy(x) for x in xs
+    ]
+    dtype = np.result_type(*[a if isinstance(a, (int, float, complex)) else a.dtype for a in arrays])
+    return tuple(
+        x if isinstance(x, Tensor) else constant(np.asarray(a, dtype if isinstance(a, (int, float, complex)) else None))
+        for x, a in zip(xs, arrays, strict=True)
+    )
+
+
+def pair(a: TensorLike, b: TensorLike) -> tuple[Tensor, ...]:
+    """The quick case of `tensors`: two, both Tensors or one a float beside a float tensor."""
+    if isinstance(a, Tensor):
+        if isinstance(b, Tensor):
+            return a, b
+        if type(b) in _NUMBERS and a.value.dtype.kind == "f":
+            return a, constant(np.array(b, a.value.dtype))
+    elif type(a) in _NUMBERS and isinstance(b, Tensor) and b.value.dtype.kind == "f":
+        return constant(np.array(a, b.value.dtype)), b
+    return tensors(a, b)
+
+
+_NUMBERS = (float, int)
+
+
+def seed_of(y: Tensor, cotangent: TensorLike | None) -> Array:
+    """The cotangent that a backward sweep from `y` starts with."""
+    if not y.tracked:
+        raise RuntimeError(
+            f"{describe(y)}, does not depend on any tensor that requires a gradient. Was requires_grad=True forgotten, "
+            "or was it computed inside tg.no_grad() or from .data or .detach()?"
+        )
+    if cotangent is None:
+        if y.size != 1:
+            raise RuntimeError(
+                f"{describe(y)}, is not a single number, so its gradient needs a direction: reduce it first, as in "
+                "loss.sum().backward() or loss.mean().backward(), or pass gradient=, an array of its shape"
+            )
+        return np.ones(y.shape, y.dtype)
+    seed = own_copy(cotangent.value if isinstance(cotangent, Tensor) else cotangent, y.dtype)
+    if seed.shape != y.shape:
+        raise ValueError(f"the gradient passed for {describe(y)}, has shape {seed.shape}; give it the shape {y.shape}")
+    return seed
+
+
+def constant(value: Array, name: str | None = None) -> Tensor:
+    """A constant of an array that nobody else can write to."""
+    result: Tensor = _new(Tensor)
+    result.value, result.index, result.place, result.name = value, _next_index(), HERE.get(), name
+    result.primitive, result.inputs, result.params, result.tracked, result._grad = None, (), _NO_PARAMS, False, None
+    return result
+
+
+def own_copy(data: Any, dtype: Any = None) -> Array:
+    """An array of our own: what the user does to hers later must not change what the tape relies on."""
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError("a masked array would lose its mask here; pass array.filled(value), or use tg.where")
+    value = np.array(data, dtype=dtype)
+    if value.dtype.kind not in "fiubc":
+        raise TypeError(
+            f"a Tensor holds numbers; this is {type(data).__name__} that NumPy reads as dtype {value.dtype}"
+        )
+    return value
+
+
+def negative_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """As negative numbers, which mean the same behind leading axes."""
+    settled = range(ndim) if axis is None else normalize_axis_tuple(axis, ndim)
+    return tuple(a - ndim for a in settled)
+
+
+def negative_axis(axis: int, ndim: int) -> int:
+    return negative_axes(axis, ndim)[0]
+
+
+def _bound(bound: Any, otherwise: float) -> float:
+    if bound is None:
+        return otherwise
+    if isinstance(bound, Tensor) or np.ndim(bound) > 0:
+        raise TypeError("the bounds of clip are two numbers; for arrays and tensors use tg.maximum and tg.minimum")
+    return float(bound)
+
+
+_HINTS = {
+    "matmul": "The last axis of the first and the last but one of the second must be equally long.",
+    "linear": "x is (..., inputs), w is (outputs, inputs) and b is (outputs,).",
+    "concatenate": "All must have the same shape but for the axis along which they are joined.",
+    "stack": "All must have the same shape.",
+    "slice": "Indices count from 0, and from -1 backwards.",
+    "gather": "Indices count from 0, and from -1 backwards.",
+}
+
+
+def _explained(error: Exception, primitive: Primitive, inputs: Sequence[Tensor], params: Any) -> Exception:
+    """NumPy's error, with the operation, the place and every operand."""
+    broadcasting = "Shapes broadcast from the right: each two sizes must be equal, or one of them 1."
+    operands = "; ".join(describe(x) for x in inputs)
+    with_params = f" with {', '.join(f'{k}={v}' for k, v in params.items())}" if params else ""
+    kind = next(k for k in (IndexError, ValueError, TypeError) if isinstance(error, k))
+    return kind(
+        f"{primitive.name}{with_params} cannot be computed ({HERE.get()}): {error}. Operands: {operands}. "
+        f"{_HINTS.get(primitive.name, broadcasting if kind is ValueError else '')}".rstrip()
+    )
