@@ -45,20 +45,30 @@ class Within:
 
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
-        self._before: list[Place] = []
+        self._before: Place | None = None
 
     def __enter__(self) -> None:
-        here = HERE.get()
-        self._before.append(here)
-        HERE.set(self._inside(here))
+        if self._before is not None:  # another task or thread may be inside: whose place would be restored?
+            raise RuntimeError(f"this tg.{type(self).__name__} is entered already: make a new one for each `with`")
+        self._before = HERE.get()
+        HERE.set(self._inside(self._before))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        HERE.set(self._before.pop())
+        before, self._before = self._before, None
+        if before is not None:
+            HERE.set(before)
 
     def _inside(self, here: Place) -> Place:
         return here._replace(**self._changes)
 
     def __call__(self, function: F) -> F:
+        name = f"tg.{type(self).__name__}"
+        if not inspect.isroutine(function):
+            raise TypeError(
+                f"{name}(...) decorates a function, not {function!r}; around other code write `with {name}(...):`"
+            )
+        if inspect.isasyncgenfunction(function):
+            raise TypeError(f"{name}(...) cannot decorate an async generator; write `with {name}(...):` inside it")
         fresh = functools.partial(type(self), **self._changes)
         if inspect.isgeneratorfunction(function):
 
@@ -134,6 +144,10 @@ class no_grad(Within):  # noqa: N801 - PyTorch's name
     __slots__ = ()
 
     def __init__(self, recording: bool = False) -> None:
+        if not isinstance(recording, bool):
+            raise TypeError(
+                "tg.no_grad is called before it decorates or is entered: write @tg.no_grad(), with parentheses"
+            )
         super().__init__(recording=recording)
 
 

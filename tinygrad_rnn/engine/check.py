@@ -101,7 +101,7 @@ def _derivative(step: Callable[[Function, list[Array], int, Any], float], f: Fun
 
 def _complex_step(f: Function, arrays: list[Array], k: int, at: Any) -> float:
     h = 1e-30
-    arrays[k] = arrays[k].astype(np.complex128)
+    arrays = [a.astype(np.complex128) if a.dtype.kind == "f" else a for a in arrays]
     arrays[k][at] += 1j * h
     return float(f(*[_checked(a) for a in arrays]).value.imag / h)
 

@@ -94,6 +94,8 @@ def _pulled_back(seeds: Sequence[tuple[Tensor, Any]], wrt: Targets, create_graph
             if x.index not in found:
                 raise RuntimeError(_no_path(outputs, x))
     gradients = [found.get(x.index) for x in targets]
+    if not create_graph and len({x.index for x in targets}) < len(targets):  # asked twice, answered with two arrays
+        gradients = [None if g is None else g.copy() for g in gradients]
     return gradients[0] if isinstance(wrt, Tensor) else gradients
 
 

@@ -17,13 +17,22 @@ def parse(index: Any, shape: tuple[int, ...]) -> tuple[bool, Index]:
     Boolean arrays become the integer arrays of their True elements, and arrays are copied, since the tape relies on
     them. Raises IndexError for a boolean array whose shape is not that of the axes it selects from.
     """
-    items = list(index) if isinstance(index, tuple) else [index]
-    if all(
-        item is None or item is Ellipsis or isinstance(item, (slice, int, np.integer)) for item in items
-    ) and not any(isinstance(item, bool) for item in items):
-        return False, tuple(_simple(item) for item in items)
-    arrays = [_simple(item) for item in items]
-    return True, tuple(_integers(_without_ellipsis(arrays, len(shape)), shape))
+    items = index if type(index) is tuple else (index,)
+    if all(map(_is_plain, items)):  # the usual case, and one that a recurrent cell meets four times a step
+        return False, items
+    settled = [_simple(item) for item in items]
+    if not any(isinstance(item, np.ndarray) for item in settled):
+        return False, tuple(settled)
+    return True, tuple(_integers(_without_ellipsis(settled, len(shape)), shape))
+
+
+def _is_plain(item: Any) -> bool:
+    if type(item) is slice:
+        return type(item.start) in _PLAIN and type(item.stop) in _PLAIN and type(item.step) in _PLAIN
+    return type(item) in _PLAIN or item is Ellipsis
+
+
+_PLAIN = (int, type(None))
 
 
 def _simple(item: Any) -> Any:

@@ -143,7 +143,7 @@ def kept(v: Any, y: Any, x: Any, axis: tuple[int, ...]) -> Any:
 # Arithmetic -------------------------------------------------------------------------------------------------------
 
 identity = define("identity", lambda x: x, lambda g, y, x: g)
-astype = define("astype", lambda x, dtype: x.astype(dtype), lambda g, y, x, dtype: g)
+astype = define("astype", lambda x, dtype: x.astype(dtype), lambda g, y, x, dtype: g, analytic=False)
 
 add = define("add", np.add, lambda g, y, a, b: g, lambda g, y, a, b: g)
 subtract = define("subtract", np.subtract, lambda g, y, a, b: g, lambda g, y, a, b: -g)
@@ -154,7 +154,7 @@ negative = define("negative", np.negative, lambda g, y, x: -g)
 power = define(
     "power",
     np.power,
-    lambda g, y, a, b: g * (b * a ** where(b == 0, 1, b - 1)),
+    lambda g, y, a, b: g * (b * a ** where(a == 0, where(b == 0, 1, b - 1), b - 1)),
     lambda g, y, a, b: g * (y * log(where(a == 0, 1, a))),
 )
 

@@ -6,6 +6,7 @@ traces, the debugger. A question is a seed with leading axes, plus what an edge 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -22,6 +23,8 @@ class Node(Protocol):
 
     @property
     def index(self) -> int: ...
+    @property
+    def born(self) -> int: ...
     @property
     def primitive(self) -> Primitive | None: ...
     @property
@@ -55,10 +58,11 @@ def tape(outputs: Iterable[Any], targets: Iterable[Any] | None = None) -> dict[i
     targets: nodes; None stands for every leaf that requires a gradient.
     Raises RuntimeError if the data of an input was replaced after it was used.
     """
+    targets = None if targets is None else list(targets)
     wanted = None if targets is None else {t.index for t in targets}
-    oldest = -1 if wanted is None else min(wanted, default=0)
+    oldest = -1 if targets is None else min((t.born for t in targets), default=0)  # nothing older leads to one
     found: dict[int, Any] = {}
-    to_visit = [y for y in outputs if y.tracked and y.index >= oldest]
+    to_visit = [y for y in outputs if y.tracked and y.born >= oldest]
     while to_visit:
         node = to_visit.pop()
         index = node.index
@@ -72,15 +76,20 @@ def tape(outputs: Iterable[Any], targets: Iterable[Any] | None = None) -> dict[i
                     "so the gradient there is not known any more. Run the forward pass again before going backward, "
                     "or replace the data (an optimiser's step, say) after the backward pass."
                 )
-            if x.tracked and x.index >= oldest and x.index not in found:
+            if x.tracked and x.born >= oldest and x.index not in found:
                 to_visit.append(x)
     if wanted is None:
         return {index: found[index] for index in sorted(found)}
     order: dict[int, Any] = {}
     for index in sorted(found):
         node = found[index]
-        if index in wanted or any(x.index in order for x in node.inputs):
+        if index in wanted:
             order[index] = node
+            continue
+        for x in node.inputs:
+            if x.index in order:
+                order[index] = node
+                break
     return order
 
 
@@ -162,6 +171,8 @@ def sweep(
 def _unbroadcast(part: Cotangent, front: tuple[int, ...], x: Any, node: Any, slot: int) -> Cotangent:
     """The one place where broadcasting is undone: what was spread over axes is summed over them."""
     shape = front + x.value.shape
+    if part.size == math.prod(shape):  # nothing to add up, as with a bias and a batch of one
+        part = part.reshape(shape)
     added = part.ndim - len(shape)
     if added > 0:
         part = part.sum(axis=tuple(range(len(front), len(front) + added)))

@@ -36,10 +36,23 @@ class Tensor(p.Recorded):
     dtype: converts the data, as in NumPy.
     """
 
-    __slots__ = ("__weakref__", "_grad", "index", "inputs", "name", "params", "place", "primitive", "tracked", "value")
+    __slots__ = (
+        "__weakref__",
+        "_grad",
+        "born",
+        "index",
+        "inputs",
+        "name",
+        "params",
+        "place",
+        "primitive",
+        "tracked",
+        "value",
+    )
 
     value: Array  # the array itself, for the engine's own eyes; users read `data`
     index: int  # creation order, which is a topological order; new when the data is replaced
+    born: int  # the first index
     primitive: Primitive | None
     inputs: tuple[Tensor, ...]
     params: Mapping[str, Any]
@@ -52,7 +65,7 @@ class Tensor(p.Recorded):
         self, data: TensorLike, requires_grad: bool = False, name: str | None = None, dtype: Any = None
     ) -> None:
         self.value = own_copy(data, dtype)
-        self.index = _next_index()
+        self.index = self.born = _next_index()
         self.primitive = None
         self.inputs = ()
         self.params = _NO_PARAMS
@@ -68,11 +81,8 @@ class Tensor(p.Recorded):
     @property
     def data(self) -> Array:
         """The values as a read-only array, without gradient. Assign a new array to a leaf to replace its values."""
-        # What is handed out must not change under the tape: not through this view, nor through the array it views.
-        self.value.flags.writeable = False
-        if isinstance(self.value.base, np.ndarray):
-            self.value.base.flags.writeable = False
-        return self.value.view()
+        # A view that NumPy refuses to make writable: what the tape relies on cannot be changed through it.
+        return np.asarray(self.value.data.toreadonly())
 
     @data.setter
     def data(self, data: TensorLike) -> None:
@@ -452,16 +462,12 @@ class Tensor(p.Recorded):
 
         An element of a stack is the very tensor that was stacked, so that paths do not fork at a stack of states.
         """
-        first, rest = (index[0], index[1:]) if isinstance(index, tuple) and index else (index, ())
-        if (
-            self.primitive is p.stack
-            and type(first) is int
-            and self.params["axis"] == -self.ndim
-            and HERE.get().recording
-        ):
-            if not -len(self) <= first < len(self):
-                raise IndexError(f"index {first} is out of range for {describe(self)}")
-            return self.inputs[first][rest] if rest else self.inputs[first]
+        if self.primitive is p.stack and HERE.get().recording:
+            first, rest = (index[0], index[1:]) if type(index) is tuple and index else (index, ())
+            if type(first) is int and -len(self) <= first < len(self) and self.params["axis"] == -self.ndim:
+                stacked = self.inputs[first]
+                if stacked.index < self.index and stacked.dtype == self.dtype:
+                    return stacked[rest] if rest else stacked
         is_gather, settled = indexing.parse(index, self.shape)
         return record(p.gather if is_gather else p.take_slice, (self,), {"index": settled})
 
@@ -598,7 +604,7 @@ def record(primitive: Primitive, inputs: tuple[Tensor, ...], params: dict[str, A
     here = HERE.get()
     result: Tensor = _new(Tensor)
     result.value = value if type(value) is np.ndarray else np.asarray(value)
-    result.index = _next_index()
+    result.index = result.born = _next_index()
     result.place = here
     result.name = result._grad = None
     if here.recording:
@@ -673,7 +679,8 @@ def seed_of(y: Tensor, cotangent: TensorLike | None) -> Array:
 def constant(value: Array, name: str | None = None) -> Tensor:
     """A constant of an array that nobody else can write to."""
     result: Tensor = _new(Tensor)
-    result.value, result.index, result.place, result.name = value, _next_index(), HERE.get(), name
+    result.value, result.place, result.name = value, HERE.get(), name
+    result.index = result.born = _next_index()
     result.primitive, result.inputs, result.params, result.tracked, result._grad = None, (), _NO_PARAMS, False, None
     return result
 

@@ -1,0 +1,6 @@
+"""Where gradient goes across time."""
+
+from .ledger import Lag as Lag
+from .ledger import Ledger as Ledger
+from .question import GradientTrace as GradientTrace
+from .question import trace_gradient as trace_gradient

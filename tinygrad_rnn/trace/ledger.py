@@ -1,0 +1,213 @@
+"""The ledger: what each use of a shared tensor, at each time step, contributes to the gradient of each loss.
+
+    dL_tau/dtheta = sum over i of G[tau, i],    G[tau, i] = dL_tau/ds_i . d+s_i/dtheta
+
+where d+ is the *direct* part, the use of theta at step i alone. Backpropagation through time adds these up as it goes;
+here the uses are kept apart. A path from theta to a loss belongs to the step of the first operation on it that has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..engine.sweep import describe, sweep, tape
+from ..engine.tensor import Tensor
+from .measure import norms_over, percent, shares_of, size
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The table G[tau, i]: rows are losses, columns the steps at which the source is used.
+
+    contributions: (losses, columns, *source.shape); they sum to the gradient of the sum of the losses.
+    connected: (losses, columns); False is «no path», which is not a contribution of 0.
+    loss_steps: the time step of each loss; of one computed outside the time loop, the last step that leads to it.
+    steps: the time step of each column; None, always last, stands for uses outside the time loop.
+    source: how reports call the source.
+    warnings: sentences on what may not be as the author of the model meant it.
+    """
+
+    contributions: Array
+    connected: npt.NDArray[np.bool_]
+    loss_steps: tuple[int | None, ...]
+    steps: tuple[int | None, ...]
+    source: str
+    warnings: tuple[str, ...]
+
+    @cached_property
+    def total(self) -> Array:
+        """The sum of the table: the gradient of the sum of the losses, of the source's shape."""
+        return np.asarray(self.contributions.sum(axis=(0, 1)))
+
+    @cached_property
+    def norms(self) -> Array:
+        """(losses, columns): the Euclidean norm of each contribution. Norms do not add up; shares do."""
+        return norms_over(self.contributions, 2)
+
+    @cached_property
+    def shares(self) -> Array:
+        """(losses, columns): <G[tau, i], g> / <g, g>, signed; they add up to 1. All nan where the gradient g is 0."""
+        return shares_of(self.contributions, self.total)
+
+    def lags(self) -> list[Lag]:
+        """The contributions by lag, the number of steps between the loss and the use, smallest first."""
+        by_lag: dict[int, list[tuple[int, int]]] = {}
+        for row, tau in enumerate(self.loss_steps):
+            for column, i in enumerate(self.steps):
+                if tau is not None and i is not None and self.connected[row, column]:
+                    by_lag.setdefault(tau - i, []).append((row, column))
+        sums = {lag: sum(self.contributions[at] for at in cells) for lag, cells in by_lag.items()}
+        ordered = sorted(sums)
+        together = np.stack([sums[lag] for lag in ordered]) if ordered else np.empty((0, *self.total.shape))
+        norms, shares = norms_over(together, 1), shares_of(together, self.total)
+        running = np.cumsum(shares)
+        return [Lag(lag, *map(float, row)) for lag, *row in zip(ordered, shares, norms, running, strict=True)]
+
+    def __str__(self) -> str:
+        """The ledger by lag, as a table; share first, since norms do not add up."""
+        lines = [f"Gradient with respect to {self.source}, by the lag from a loss back to the use."]
+        lines.append(_where(self.loss_steps, self.steps))
+        lines.append(f"{'lag':>5} {'share':>9} {'sum of shares':>14} {'norm':>10}")
+        for lag in self.lags():
+            lines.append(f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {size(lag.norm):>10}")
+        if None in self.steps:
+            share = self.shares[:, -1].sum()
+            norm = float(norms_over(self.contributions[:, -1].sum(axis=0)[None], 1)[0])
+            lines.append(f"{'none':>5} {percent(share):>9} {percent(1.0):>14} {size(norm):>10}   outside the time loop")
+        if not self.total.any():
+            lines.append("The gradient is exactly 0, so there are no shares.")
+        lines += [f"Warning: {sentence}" for sentence in self.warnings]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Lag:
+    """What all uses `lag` steps before their loss contribute together: share, norm, and the shares up to this lag."""
+
+    lag: int
+    share: float
+    norm: float
+    cumulative: float
+
+
+def ledger_of(losses: Sequence[Tensor], source: Tensor) -> Ledger:
+    """One backward sweep with a leading axis that has a row for each loss, in which the uses are not added up."""
+    order = tape(losses, [source])
+    outside = _made_outside_steps(order, source)
+    used = {node.place.step for node in order.values() for x in node.inputs if _is_use(node, x, outside)}
+    steps: tuple[int | None, ...] = tuple(sorted(used))
+    if any(loss.index in outside for loss in losses):
+        steps += (None,)
+    column = {i: k for k, i in enumerate(steps)}
+    # What arrives, by the step it comes from, at the source and at each tensor made of it outside any step.
+    arrived = {index: np.zeros((len(losses), len(steps), *order[index].shape)) for index in outside}
+
+    def keep_uses_apart(consumer: Tensor, slot: int, part: Array) -> Array | None:
+        producer = consumer.inputs[slot]
+        if _is_use(consumer, producer, outside):
+            arrived[producer.index][:, column[consumer.place.step]] += part
+        return None if producer is source else part
+
+    seeds: dict[int, Array] = {}
+    for row, loss in enumerate(losses):
+        if loss.index in order:
+            seeds.setdefault(loss.index, np.zeros((len(losses), *loss.shape), loss.dtype))[row] = 1.0
+        if loss.index in outside:
+            arrived[loss.index][row, column[None]] = 1.0
+    sweep(order, seeds, keep=(), at_edge=keep_uses_apart)
+    # From there to the source, with the steps kept apart by a second leading axis.
+    found = sweep({index: order[index] for index in outside}, arrived, keep=[source.index])
+    last = _last_steps(order)
+    return Ledger(
+        contributions=found[source.index],
+        connected=_connected(order, losses, outside, column),
+        loss_steps=tuple(last.get(loss.index) for loss in losses),
+        steps=steps,
+        source=describe(source),
+        warnings=tuple(_bridges_outside_steps(order)),
+    )
+
+
+def _made_outside_steps(order: dict[int, Any], source: Tensor) -> set[int]:
+    """The source, and what operations outside any step make from it, such as a transposed weight."""
+    made = {source.index}
+    for index, node in order.items():
+        if node.place.step is None and any(x.index in made for x in node.inputs):
+            made.add(index)
+    return made
+
+
+def _is_use(consumer: Any, producer: Any, outside: set[int]) -> bool:
+    """Whether this edge is where a path from the source enters its first operation that has a step."""
+    return producer.index in outside and consumer.index not in outside
+
+
+def _connected(
+    order: dict[int, Any], losses: Sequence[Tensor], outside: set[int], column: dict[int | None, int]
+) -> npt.NDArray[np.bool_]:
+    """Which losses each column has a path to: one bit a loss, handed down from consumers to producers."""
+    leads_to = dict.fromkeys(order, 0)
+    table = np.zeros((len(losses), len(column)), np.bool_)
+    for row, loss in enumerate(losses):
+        if loss.index in order:
+            leads_to[loss.index] |= 1 << row
+        if loss.index in outside:
+            table[row, column[None]] = True
+    uses = dict.fromkeys(column.values(), 0)
+    for index, node in reversed(order.items()):
+        for x in node.inputs:
+            if x.index in order:
+                leads_to[x.index] |= leads_to[index]
+                if _is_use(node, x, outside):
+                    uses[column[node.place.step]] |= leads_to[index]
+    for k, bits in uses.items():
+        table[:, k] |= [bool(bits >> row & 1) for row in range(len(losses))]
+    return table
+
+
+def _last_steps(order: dict[int, Any]) -> dict[int, int]:
+    """For each node its own step; for one outside any step, the last of those that lead to it."""
+    last: dict[int, int] = {}
+    for index, node in order.items():
+        earlier = [last[x.index] for x in node.inputs if x.index in last]
+        if node.place.step is not None:
+            last[index] = node.place.step
+        elif earlier:
+            last[index] = max(earlier)
+    return last
+
+
+def _bridges_outside_steps(order: dict[int, Any]) -> list[str]:
+    """A path that goes from step to step through operations outside any step is probably an oversight."""
+    before = _last_steps(order)
+    leads_to_step: set[int] = set()
+    for index, node in reversed(order.items()):
+        if index in leads_to_step or node.place.step is not None:
+            leads_to_step.update(x.index for x in node.inputs if x.index in order)
+    return [
+        f"{describe(node)}, is computed outside any time step from step {before[index]}, and later steps use it: "
+        "its paths have no step there. Compute it inside `with tg.step(t):` or the tg.steps loop."
+        for index, node in order.items()
+        if node.place.step is None and index in before and index in leads_to_step
+    ]
+
+
+def _where(loss_steps: tuple[int | None, ...], steps: tuple[int | None, ...]) -> str:
+    """Both ways of counting: the code's, from 0, and the textbooks', from 1."""
+    used = [i for i in steps if i is not None]
+    spans = [("Losses at", [tau for tau in loss_steps if tau is not None]), ("uses at", used)]
+    said = [f"{what} steps {_span(at)} (counted from 1: {_span([t + 1 for t in at])})" for what, at in spans if at]
+    return "; ".join(said) + "."
+
+
+def _span(steps: list[int]) -> str:
+    low, high = min(steps), max(steps)
+    return f"{low}" if low == high else f"{low} to {high}"

@@ -1,0 +1,46 @@
+"""Sizes of gradients: norms, which do not add up, and shares, which do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+def norms_over(parts: Array, table_axes: int) -> Array:
+    """The Euclidean norm of each entry of a table whose first `table_axes` axes are the table's own.
+
+    Scaled by the largest element before squaring: a norm of 1e-200 is not 0.
+    """
+    flat = np.abs(parts.reshape((*parts.shape[:table_axes], -1)))
+    largest = flat.max(axis=-1, initial=0.0, keepdims=True)
+    scale = np.where(largest > 0, largest, 1.0)
+    return np.asarray((scale * np.sqrt(np.square(flat / scale).sum(axis=-1, keepdims=True)))[..., 0])
+
+
+def shares_of(parts: Array, whole: Array) -> Array:
+    """<part, whole> / <whole, whole> for each entry of a table of parts, each of the shape of `whole`.
+
+    The shares of parts that sum to the whole add up to 1. All are nan where the whole is exactly 0.
+    """
+    table = parts.shape[: parts.ndim - whole.ndim]
+    largest = np.max(np.abs(whole), initial=0.0)
+    if largest == 0:
+        return np.full(table, np.nan)
+    unit = (whole / largest).ravel()
+    return np.asarray((parts.reshape((*table, -1)) / largest) @ unit / (unit @ unit))
+
+
+def percent(share: float) -> str:
+    """A share as reports print it: 12.34%, 3e-09 where percents would round to 0, 0 where it is exactly that."""
+    if share == 0:
+        return "0"
+    return f"{share:.2%}" if not abs(share) < 5e-5 else f"{share:.0e}"
+
+
+def size(norm: float) -> str:
+    """A norm as reports print it; «0 exactly» only where it is."""
+    return "0 exactly" if norm == 0 else f"{norm:.3g}"
