@@ -159,6 +159,8 @@ def steps(xs: Iterable[T], start: int = 0, reverse: bool = False) -> Generator[t
     reverse: go through time from the last step to the first, as the backward half of a bidirectional network does.
     Raises RuntimeError where two such loops are interleaved, since an operation can be at one step only.
     """
+    if not isinstance(xs, Iterable) or isinstance(xs, (dict, set, str)):
+        raise TypeError(f"tg.steps goes through a Tensor, an array or a list along time; got {type(xs).__name__}")
     times, items = _in_time(xs, _as_step(start), reverse)
     outside = HERE.get()
     inside = outside

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import own_copy
 from .derivatives import grad
 from .primitives import Array
 from .sweep import tape
@@ -34,7 +35,7 @@ def gradcheck(f: Function, *inputs: TensorLike, order: int = 1, tolerance: float
         the complex step applies, 1e-8 with real differences.
     Returns True, or raises GradcheckError with a table of the elements that are wrong.
     """
-    arrays = [np.array(x.value if isinstance(x, Tensor) else x) for x in inputs]
+    arrays = [own_copy(x.value if isinstance(x, Tensor) else x) for x in inputs]
     arrays = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
     rng = np.random.default_rng(seed)
     _check_first_order(_projected(f, arrays, rng), arrays, tolerance, "gradient")
@@ -46,7 +47,10 @@ def gradcheck(f: Function, *inputs: TensorLike, order: int = 1, tolerance: float
 
 def _projected(f: Function, arrays: Sequence[Array], rng: np.random.Generator) -> Function:
     """f, reduced to one number by a random direction of order 1."""
-    shape = f(*[_checked(a) for a in arrays]).shape
+    y = f(*[_checked(a) for a in arrays])
+    if not isinstance(y, Tensor):
+        raise TypeError(f"gradcheck needs a function that returns a Tensor; this one returned {type(y).__name__}")
+    shape = y.shape
     direction = rng.uniform(0.5, 1.5, shape) * rng.choice([-1.0, 1.0], shape)
     return lambda *xs: (f(*xs) * direction).sum()
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .arguments import fitting, shortened
 from .primitives import Array
 from .sweep import describe, sweep, tape
-from .tensor import Tensor, TensorLike, constant, own_copy, seed_of
+from .tensor import Tensor, TensorLike, constant, seed_of
 
 Targets = Tensor | Sequence[Tensor]
 
@@ -23,6 +24,7 @@ def grad(loss: Tensor, wrt: Targets, create_graph: bool = False, allow_unused: b
     allow_unused: None for a tensor without a path to the loss, rather than an error.
     Returns what `wrt` is, a tensor's gradient or a list of them, each of its tensor's shape.
     """
+    _checked_outputs([loss])
     return _pulled_back([(loss, seed_of(loss, None))], wrt, create_graph, allow_unused)
 
 
@@ -32,7 +34,8 @@ def vjp(y: Tensor, x: Targets, v: TensorLike, create_graph: bool = False) -> Any
     v: of y's shape, or with leading axes in front for several products at the price of one sweep: (k, *y.shape)
     gives (k, *x.shape).
     """
-    seed = own_copy(v, y.dtype)
+    _checked_outputs([y])
+    seed = fitting(v, y.dtype, describe(y))
     _check_direction(seed, y, "y")
     seed_of(y, np.broadcast_to(y.dtype.type(0), y.shape))  # for its complaint where no gradient is tracked
     return _pulled_back([(y, seed)], x, create_graph, False)
@@ -45,11 +48,11 @@ def jvp(y: Tensor, x: Targets, v: Any) -> Array:
     Forward mode needs no rules of its own: the vjp is linear in its seed u, and this is the transpose of that map
     (the derivative of u^T dy/dx by u, applied to v).
     """
-    xs, directions = ([x], [v]) if isinstance(x, Tensor) else (list(x), list(v))
+    xs, moves = _paired(x, v)
+    _checked_outputs([y])
     seed = Tensor(np.zeros(y.shape, y.dtype), requires_grad=True, name="seed of the backward sweep")
     seed_of(y, seed.value)
     pulled = _pulled_back([(y, seed)], xs, create_graph=True, allow_unused=False)
-    moves = [own_copy(d, one.dtype) for d, one in zip(directions, xs, strict=True)]
     for move, one in zip(moves, xs, strict=True):
         _check_direction(move, one, "x")
     return _pulled_back(list(zip(pulled, moves, strict=True)), seed, False, False)  # type: ignore[no-any-return]
@@ -66,9 +69,8 @@ def hvp(loss: Tensor, x: Targets, v: Any) -> Any:
 
     v: of x's shape. The Hessian of a loss that is linear in x is 0.
     """
-    xs, directions = ([x], [v]) if isinstance(x, Tensor) else (list(x), list(v))
+    xs, moves = _paired(x, v)
     slopes = _pulled_back([(loss, seed_of(loss, None))], xs, create_graph=True, allow_unused=False)
-    moves = [own_copy(d, one.dtype) for d, one in zip(directions, xs, strict=True)]
     for move, one in zip(moves, xs, strict=True):
         if move.shape != one.shape:
             raise ValueError(
@@ -81,7 +83,7 @@ def hvp(loss: Tensor, x: Targets, v: Any) -> Any:
 
 
 def _pulled_back(seeds: Sequence[tuple[Tensor, Any]], wrt: Targets, create_graph: bool, allow_unused: bool) -> Any:
-    targets = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    targets = _targets(wrt)
     outputs = [y for y, _ in seeds]
     start: dict[int, Any] = {}
     for y, seed in seeds:
@@ -97,6 +99,35 @@ def _pulled_back(seeds: Sequence[tuple[Tensor, Any]], wrt: Targets, create_graph
     if not create_graph and len({x.index for x in targets}) < len(targets):  # asked twice, answered with two arrays
         gradients = [None if g is None else g.copy() for g in gradients]
     return gradients[0] if isinstance(wrt, Tensor) else gradients
+
+
+def _targets(wrt: Any) -> list[Tensor]:
+    targets = [wrt] if isinstance(wrt, Tensor) else list(wrt) if isinstance(wrt, Iterable) else [wrt]
+    for x in targets:
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                "gradients are asked for with respect to a Tensor or a sequence of Tensors (not their .data); "
+                f"got {shortened(x)}"
+            )
+    return targets
+
+
+def _checked_outputs(outputs: Sequence[Any]) -> None:
+    for y in outputs:
+        if not isinstance(y, Tensor):
+            raise TypeError(
+                "what is differentiated is a Tensor, computed from what it is differentiated by; "
+                f"got {shortened(y)}. Was it made with float(), .item() or .data?"
+            )
+
+
+def _paired(x: Targets, v: Any) -> tuple[list[Tensor], list[Array]]:
+    """Tensors, and a direction for each."""
+    xs = _targets(x)
+    directions = [v] if isinstance(x, Tensor) else list(v)
+    if len(directions) != len(xs):
+        raise ValueError(f"each tensor needs a direction: got {len(xs)} tensors and {len(directions)} directions")
+    return xs, [fitting(d, one.dtype, describe(one)) for d, one in zip(directions, xs, strict=True)]
 
 
 def _check_direction(v: Array, x: Tensor, which: str) -> None:

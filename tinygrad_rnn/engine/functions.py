@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from . import primitives as p
+from .annotate import HERE
+from .arguments import negative_axis, real, shortened, whole
 from .numpy_protocol import spelled
-from .tensor import Tensor, TensorLike, negative_axis, record, tensors
+from .sweep import describe
+from .tensor import Tensor, TensorLike, record, tensors
 
 __all__ = [
     "abs",
@@ -98,36 +101,39 @@ def linear(x: TensorLike, w: TensorLike, b: TensorLike | None = None) -> Tensor:
 @spelled(np.concatenate)
 def concatenate(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Joined along an axis that they have."""
-    joined = tensors(*_at_least_one(xs, "concatenate"))
-    return record(p.concatenate, joined, {"axis": negative_axis(axis, joined[0].ndim)})
+    joined = tensors(*_several(xs, "concatenate"))
+    return record(p.concatenate, joined, {"axis": negative_axis(axis, joined[0].ndim, "concatenate")})
 
 
 @spelled(np.stack)
 def stack(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Joined along a new axis. ``stack(states)[t]`` is ``states[t]`` itself."""
-    joined = tensors(*_at_least_one(xs, "stack"))
-    return record(p.stack, joined, {"axis": negative_axis(axis, joined[0].ndim + 1)})
+    joined = tensors(*_several(xs, "stack"))
+    return record(p.stack, joined, {"axis": negative_axis(axis, joined[0].ndim + 1, "stack")})
 
 
-def _at_least_one(xs: Sequence[TensorLike], name: str) -> Sequence[TensorLike]:
-    if not isinstance(xs, Tensor) and len(xs) == 0:
-        raise ValueError(f"{name} needs at least one tensor")
-    return list(xs) if isinstance(xs, Tensor) else xs
+def _several(xs: Sequence[TensorLike], operation: str) -> list[TensorLike]:
+    if not isinstance(xs, (list, tuple, Tensor, np.ndarray)):
+        raise TypeError(f"{operation} joins a list of tensors; got {shortened(xs)}")
+    if len(xs) == 0:
+        raise ValueError(f"{operation} needs at least one tensor; got an empty list")
+    return list(xs)
 
 
 @spelled(np.split)
 def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """Cut along an axis into so many equal parts, or at these indices."""
     (x,) = tensors(x)
-    axis = negative_axis(axis, x.ndim)
+    axis = negative_axis(axis, x.ndim, "split")
     length = x.shape[axis]
-    if isinstance(indices_or_sections, int):
+    if not isinstance(indices_or_sections, (list, tuple, np.ndarray)):
+        indices_or_sections = whole(indices_or_sections, "split: the number of parts")
         if indices_or_sections <= 0 or length % indices_or_sections:
             raise ValueError(f"an axis of length {length} cannot be split into {indices_or_sections} equal parts")
         size = length // indices_or_sections
         cuts = [size * k for k in range(1, indices_or_sections)]
     else:
-        cuts = [int(c) for c in indices_or_sections]
+        cuts = [whole(c, "split: an index to cut at") for c in indices_or_sections]
     starts, ends = [0, *cuts], [*cuts, length]
     return [x[p.along(axis, slice(a, b))] for a, b in zip(starts, ends, strict=True)]
 
@@ -138,8 +144,17 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     (x,) = tensors(x)
     if mode != "constant":
         raise ValueError(f'pad knows mode="constant" only, not {mode!r}; build others with tg.concatenate')
-    widths = tuple((int(a), int(b)) for a, b in np.broadcast_to(pad_width, (x.ndim, 2)))
-    return record(p.pad, (x,), {"widths": widths, "value": float(constant_values)})
+    try:
+        pairs = np.broadcast_to(np.array(pad_width), (x.ndim, 2))
+    except ValueError:
+        pairs = np.array([[-1, -1]])
+    if pairs.dtype.kind not in "iu" or (pairs < 0).any():
+        raise ValueError(
+            f"pad: pad_width is a number, (before, after), or such a pair for each of the {x.ndim} axes, whole numbers "
+            f"from 0; got {shortened(pad_width)} for {describe(x)}"
+        )
+    widths = tuple((int(a), int(b)) for a, b in pairs)
+    return record(p.pad, (x,), {"widths": widths, "value": real(constant_values, "pad: constant_values")})
 
 
 @spelled(np.outer)
@@ -154,15 +169,20 @@ def embedding(weight: TensorLike, ids: Any) -> Tensor:
     (weight,) = tensors(weight)
     rows = np.asarray(ids.value if isinstance(ids, Tensor) else ids)
     if rows.dtype.kind not in "iu":
-        raise TypeError(f"an embedding is looked up by whole numbers, not {rows.dtype}")
+        raise TypeError(f"embedding: rows are looked up by whole numbers, not {rows.dtype} ({HERE.get()})")
     if rows.size and (rows.min() < 0 or rows.max() >= len(weight)):
-        raise IndexError(f"ids from {rows.min()} to {rows.max()} do not fit an embedding of {len(weight)} rows")
+        raise IndexError(
+            f"embedding: ids from {rows.min()} to {rows.max()} do not fit the {len(weight)} rows of {describe(weight)} "
+            f"({HERE.get()})"
+        )
     return weight[np.array(rows),] if rows.ndim else weight[int(rows)]
 
 
 @spelled(np.einsum)
 def einsum(subscripts: str, *operands: TensorLike) -> Tensor:
     """Einstein's summation, as in NumPy: einsum("ij,jk->ik", a, b); "..." and repeated letters included."""
+    if not isinstance(subscripts, str):
+        raise TypeError(f'einsum takes its subscripts first, a string such as "ij,jk->ik"; got {shortened(subscripts)}')
     xs = list(tensors(*operands))
     inputs, arrow, out = subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
@@ -176,7 +196,26 @@ def einsum(subscripts: str, *operands: TensorLike) -> Tensor:
         out = dots + "".join(sorted(c for c in {*letters} - {*dots} if letters.count(c) == 1))
     for k, term in enumerate(terms):
         xs[k], terms[k] = _diagonal(xs[k], term)
+    _check_letters(terms, out, xs, subscripts)
     return record(p.einsum, tuple(xs), {"subscripts": ",".join(terms) + "->" + out})
+
+
+def _check_letters(terms: list[str], out: str, xs: Sequence[Tensor], subscripts: str) -> None:
+    lengths: dict[str, int] = {}
+    for term, x in zip(terms, xs, strict=True):
+        for c, n in zip(term, x.shape, strict=True):
+            if not c.isascii() or not c.isalpha():
+                raise ValueError(f"einsum {subscripts!r}: {c!r} is not a letter")
+            if lengths.setdefault(c, n) != n and 1 not in (lengths[c], n):
+                shapes = ", ".join(str(x.shape) for x in xs)
+                raise ValueError(
+                    f"einsum {subscripts!r}: {c} stands for axes of length {lengths[c]} and {n}; operands are {shapes}"
+                )
+            lengths[c] = builtins.max(lengths[c], n) if n else 0
+    for c in out:
+        if c not in lengths or out.count(c) > 1:
+            problem = "stands for no axis of an operand" if c not in lengths else "is named twice"
+            raise ValueError(f"einsum {subscripts!r}: {c!r} in the result {problem}")
 
 
 def _spell_out(terms: list[str], xs: Sequence[Tensor], subscripts: str) -> tuple[list[str], str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+
+from .arguments import shortened, whole
 
 Index = tuple[Any, ...]
 
@@ -41,13 +42,28 @@ def _simple(item: Any) -> Any:
         return item
     if isinstance(item, slice):
         bounds = (item.start, item.stop, item.step)
-        return slice(*(bound if bound is None else operator.index(bound) for bound in bounds))
+        return slice(*(bound if bound is None else _whole(bound) for bound in bounds))
     if isinstance(item, (bool, np.bool_)):
         raise IndexError("a single True or False is not an index here; use x[None] for a new axis, or tg.where")
     if isinstance(item, np.integer):
         return int(item)
-    array = np.array(item)
+    try:
+        array = np.array(item)
+    except ValueError:
+        raise IndexError(f"the rows of the index {shortened(item)} have different lengths") from None
+    if array.dtype.kind not in "iub" and array.size:
+        raise IndexError(
+            "an index is a whole number, a slice, ..., None, or an array of whole numbers or booleans; "
+            f"got {shortened(item)}"
+        )
     return array.astype(np.intp) if array.size == 0 and array.dtype != bool else array
+
+
+def _whole(bound: Any) -> int:
+    try:
+        return whole(bound, "the bound of a slice")
+    except TypeError as error:
+        raise IndexError(str(error)) from None
 
 
 def _without_ellipsis(items: list[Any], ndim: int) -> list[Any]:
@@ -74,8 +90,6 @@ def _integers(items: Iterable[Any], shape: tuple[int, ...]) -> Iterable[Any]:
                     f"but those have shape {shape[axis : axis + item.ndim]}; the two must be equal"
                 )
             yield from item.nonzero()
-        elif isinstance(item, np.ndarray) and item.dtype.kind not in "iu":
-            raise IndexError(f"an index array holds whole numbers or booleans, not {item.dtype}; use .astype(int)")
         else:
             yield item
         axis += _axes_used(item)

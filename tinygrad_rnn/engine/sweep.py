@@ -72,9 +72,9 @@ def tape(outputs: Iterable[Any], targets: Iterable[Any] | None = None) -> dict[i
         for x in node.inputs:
             if x.index > index:
                 raise RuntimeError(
-                    f"the data of {describe(x)}, was replaced after {describe(node)}, had been computed from it, "
-                    "so the gradient there is not known any more. Run the forward pass again before going backward, "
-                    "or replace the data (an optimiser's step, say) after the backward pass."
+                    f"the data of {describe(x)}, was replaced (or requires_grad turned on) after {describe(node)}, had "
+                    "been computed from it, so the gradient there is not known any more. Run the forward pass again "
+                    "before going backward, or replace the data (an optimiser's step, say) after the backward pass."
                 )
             if x.tracked and x.born >= oldest and x.index not in found:
                 to_visit.append(x)

@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NoReturn, TypeAlias, Union
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from . import indexing, numpy_protocol
 from . import primitives as p
 from .annotate import HERE, Place
+from .arguments import Axis, a_name, fitting, negative_axes, negative_axis, own_copy, real, shortened
 from .numpy_protocol import spelled
 from .primitives import Array, Primitive
 from .sweep import describe, sweep, tape
 
 TensorLike: TypeAlias = Union["Tensor", Array, float, Sequence[Any]]
-Axis: TypeAlias = int | tuple[int, ...] | None
 
 _next_index: Callable[[], int] = itertools.count().__next__  # one C call, so threads never get the same number
 _NO_PARAMS: dict[str, Any] = {}
@@ -70,7 +69,7 @@ class Tensor(p.Recorded):
         self.inputs = ()
         self.params = _NO_PARAMS
         self.place = HERE.get()
-        self.name = name
+        self.name = None if name is None else a_name(name, 'tg.Tensor(data, name="w")')
         self.tracked = False
         self._grad = None
         if requires_grad:
@@ -90,7 +89,7 @@ class Tensor(p.Recorded):
             raise ValueError(
                 f"the data of {describe(self)}, is computed and cannot be replaced: make a new tensor, tg.Tensor(array)"
             )
-        value = own_copy(data, self.dtype)
+        value = fitting(data, self.dtype, describe(self))
         if value.shape != self.shape:
             raise ValueError(f"new data for {describe(self)}, has shape {value.shape}; give an array of the same shape")
         self.index = _next_index()  # first, so that a tape that used the old data never takes the new for it
@@ -127,10 +126,8 @@ class Tensor(p.Recorded):
 
         A tensor that already has a name keeps it: the answer is then a new tensor with the same values.
         """
-        if not isinstance(name, str) or not name:
-            raise ValueError(f'a name is a non-empty string, such as .named("h"); got {name!r}')
         result = self if self.name is None else record(p.identity, (self,))
-        result.name = name
+        result.name = a_name(name, '.named("h")')
         return result
 
     # Gradients -----------------------------------------------------------------------------------------------------
@@ -149,6 +146,8 @@ class Tensor(p.Recorded):
                 f"{describe(self)}, holds {self.dtype}, and a gradient exists only for floating-point numbers: "
                 "write 1.0 for 1, or pass dtype=float"
             )
+        if wanted and not self.tracked:
+            self.index = _next_index()  # what was computed from it until now did not track it, so it is not its input
         self.tracked = bool(wanted)
 
     @property
@@ -167,7 +166,7 @@ class Tensor(p.Recorded):
     @grad.setter
     def grad(self, grad: TensorLike | None) -> None:
         if grad is not None:
-            grad = own_copy(grad, self.dtype)
+            grad = fitting(grad, self.dtype, f"the gradient of {describe(self)}")
             if grad.shape != self.shape:
                 raise ValueError(f"a gradient of shape {grad.shape} does not fit {describe(self)}")
         self._grad = grad
@@ -301,13 +300,16 @@ class Tensor(p.Recorded):
     @spelled(np.clip)
     def clip(x: TensorLike, a_min: float | None = None, a_max: float | None = None) -> Tensor:
         """x, but at least `a_min` and at most `a_max`, two numbers; at those two values the gradient still passes."""
-        low, high = (_bound(a_min, -np.inf), _bound(a_max, np.inf))
+        low = -np.inf if a_min is None else real(a_min, "clip: the bound a_min (for an array use tg.maximum)")
+        high = np.inf if a_max is None else real(a_max, "clip: the bound a_max (for an array use tg.minimum)")
         return record(p.clip, tensors(x), {"low": low, "high": high})
 
     def astype(x: TensorLike, dtype: Any) -> Tensor:
         """The same numbers in another dtype. Through a dtype that is not a float no gradient flows."""
         (x,) = tensors(x)
         dtype = np.dtype(dtype)
+        if dtype.kind not in "fiub" and not (dtype.kind == "c" and not x.tracked):
+            raise TypeError(f"{describe(x)}, cannot become {dtype}: a Tensor with a gradient holds real numbers")
         if dtype.kind != "f":
             return constant(x.value.astype(dtype), x.name)
         return record(p.astype, (x,), {"dtype": dtype})
@@ -346,48 +348,48 @@ class Tensor(p.Recorded):
     def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """The sum over one axis, several, or (None) all."""
         (x,) = tensors(x)
-        return record(p.total, (x,), {"axis": negative_axes(axis, x.ndim), "keepdims": keepdims})
+        return record(p.total, (x,), {"axis": negative_axes(axis, x.ndim, "sum"), "keepdims": keepdims})
 
     @spelled(np.mean)
     def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """The mean over one axis, several, or (None) all."""
         (x,) = tensors(x)
-        count = np.prod([x.shape[a] for a in negative_axes(axis, x.ndim)], dtype=int)
+        count = np.prod([x.shape[a] for a in negative_axes(axis, x.ndim, "mean")], dtype=int)
         return x.sum(axis, keepdims) / int(count)
 
     @spelled(np.max)
     def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """The largest element; elements that tie share the gradient equally."""
         (x,) = tensors(x)
-        return record(p.largest, (x,), {"axis": negative_axes(axis, x.ndim), "keepdims": keepdims})
+        return record(p.largest, (x,), {"axis": negative_axes(axis, x.ndim, "max"), "keepdims": keepdims})
 
     @spelled(np.min)
     def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """The smallest element; elements that tie share the gradient equally."""
         (x,) = tensors(x)
-        return record(p.smallest, (x,), {"axis": negative_axes(axis, x.ndim), "keepdims": keepdims})
+        return record(p.smallest, (x,), {"axis": negative_axes(axis, x.ndim, "min"), "keepdims": keepdims})
 
     def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """log(sum(exp(x))), without overflow."""
         (x,) = tensors(x)
-        return record(p.logsumexp, (x,), {"axis": negative_axes(axis, x.ndim), "keepdims": keepdims})
+        return record(p.logsumexp, (x,), {"axis": negative_axes(axis, x.ndim, "logsumexp"), "keepdims": keepdims})
 
     def softmax(x: TensorLike, axis: int = -1) -> Tensor:
         """exp(x) / sum(exp(x)) along an axis, without overflow."""
         (x,) = tensors(x)
-        return record(p.softmax, (x,), {"axis": negative_axis(axis, x.ndim)})
+        return record(p.softmax, (x,), {"axis": negative_axis(axis, x.ndim, "softmax")})
 
     def log_softmax(x: TensorLike, axis: int = -1) -> Tensor:
         """log(softmax(x)) along an axis, accurate where the softmax itself underflows."""
         (x,) = tensors(x)
-        return record(p.log_softmax, (x,), {"axis": negative_axis(axis, x.ndim)})
+        return record(p.log_softmax, (x,), {"axis": negative_axis(axis, x.ndim, "log_softmax")})
 
     @spelled(np.cumsum)
     def cumsum(x: TensorLike, axis: int | None = None) -> Tensor:
         """Running sums along an axis; of all elements in order where `axis` is None."""
         (x,) = tensors(x)
         x = x.reshape(-1) if axis is None else x
-        return record(p.cumsum, (x,), {"axis": negative_axis(axis or 0, x.ndim)})
+        return record(p.cumsum, (x,), {"axis": negative_axis(0 if axis is None else axis, x.ndim, "cumsum")})
 
     # Shapes --------------------------------------------------------------------------------------------------------
 
@@ -400,7 +402,8 @@ class Tensor(p.Recorded):
             settled = np.empty(x.shape, np.bool_).reshape(sizes).shape
         except (TypeError, ValueError):
             raise ValueError(
-                f"{describe(x)}, with {x.size} elements cannot be reshaped to {tuple(np.atleast_1d(sizes))}"
+                f"reshape: {describe(x)}, has {x.size} elements, which do not fill {sizes} ({HERE.get()}); sizes are "
+                "whole numbers, at most one of them -1"
             ) from None
         return record(p.reshape, (x,), {"shape": settled})
 
@@ -409,7 +412,7 @@ class Tensor(p.Recorded):
         """The axes in another order; reversed where none is given."""
         (x,) = tensors(x)
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        settled = negative_axes(tuple(order), x.ndim) if order else tuple(range(-1, -x.ndim - 1, -1))
+        settled = negative_axes(tuple(order), x.ndim, "transpose") if order else tuple(range(-1, -x.ndim - 1, -1))
         if len(settled) != x.ndim:
             raise ValueError(f"transpose of {describe(x)}, needs all its {x.ndim} axes in their new order; got {order}")
         return record(p.transpose, (x,), {"axes": settled})
@@ -424,7 +427,7 @@ class Tensor(p.Recorded):
         """Two axes exchanged."""
         (x,) = tensors(x)
         order = list(range(-x.ndim, 0))
-        a, b = negative_axis(axis1, x.ndim), negative_axis(axis2, x.ndim)
+        a, b = (negative_axis(axis, x.ndim, "swapaxes") for axis in (axis1, axis2))
         order[a], order[b] = b, a
         return x.transpose(order)
 
@@ -432,9 +435,11 @@ class Tensor(p.Recorded):
     def moveaxis(x: TensorLike, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Tensor:
         """Axes moved to other places, the others keeping their order."""
         (x,) = tensors(x)
-        order = np.moveaxis(np.empty((0,) * x.ndim), source, destination)  # for its checks of the two arguments
-        starts, ends = normalize_axis_tuple(source, x.ndim), normalize_axis_tuple(destination, x.ndim)
-        rest = [a for a in range(order.ndim) if a not in starts]
+        starts = negative_axes(source, x.ndim, "moveaxis")
+        ends = [a + x.ndim for a in negative_axes(destination, x.ndim, "moveaxis")]
+        if len(starts) != len(ends):
+            raise ValueError(f"moveaxis needs as many destinations as sources; got {source} and {destination}")
+        rest = [a for a in range(-x.ndim, 0) if a not in starts]
         for end, start in sorted(zip(ends, starts, strict=True)):
             rest.insert(end, start)
         return x.transpose(rest)
@@ -443,13 +448,18 @@ class Tensor(p.Recorded):
     def expand_dims(x: TensorLike, axis: int | tuple[int, ...]) -> Tensor:
         """New axes of length 1 at the places `axis` of the result."""
         (x,) = tensors(x)
+        new = axis if isinstance(axis, tuple) else (axis,)
+        negative_axes(new, x.ndim + len(new), "expand_dims")
         return x.reshape(np.expand_dims(x.value, axis).shape)
 
     @spelled(np.squeeze)
     def squeeze(x: TensorLike, axis: Axis = None) -> Tensor:
         """Without its axes of length 1, or without those named in `axis`."""
         (x,) = tensors(x)
-        return x.reshape(np.squeeze(x.value, axis).shape)
+        gone = negative_axes(axis, x.ndim, "squeeze")
+        if axis is not None and any(x.shape[a] != 1 for a in gone):
+            raise ValueError(f"squeeze removes axes of length 1; {describe(x)}, is longer along axis {axis}")
+        return x.reshape([n for a, n in enumerate(x.shape) if n != 1 or a - x.ndim not in gone])
 
     @spelled(np.broadcast_to)
     def broadcast_to(x: TensorLike, shape: int | tuple[int, ...]) -> Tensor:
@@ -468,7 +478,10 @@ class Tensor(p.Recorded):
                 stacked = self.inputs[first]
                 if stacked.index < self.index and stacked.dtype == self.dtype:
                     return stacked[rest] if rest else stacked
-        is_gather, settled = indexing.parse(index, self.shape)
+        try:
+            is_gather, settled = indexing.parse(index, self.shape)
+        except IndexError as error:
+            raise IndexError(f"{error}. Indexed was {describe(self)} ({HERE.get()})") from None
         return record(p.gather if is_gather else p.take_slice, (self,), {"index": settled})
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -552,6 +565,11 @@ class Tensor(p.Recorded):
         return self.value.__index__()
 
     def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                f"{describe(self)}, is not one yes or no: reduce its values first, as in (x.data > 0).all(), or choose "
+                "element by element with tg.where"
+            )
         return bool(self.value)
 
     def _number(self, kind: str) -> Any:
@@ -586,6 +604,8 @@ class Tensor(p.Recorded):
             "a Tensor is not changed in place, since the tape relies on it: use tg.where(mask, new, old), or "
             "tg.concatenate of its parts"
         )
+
+    __delitem__ = __setitem__
 
 
 _new = object.__new__
@@ -670,7 +690,7 @@ def seed_of(y: Tensor, cotangent: TensorLike | None) -> Array:
                 "loss.sum().backward() or loss.mean().backward(), or pass gradient=, an array of its shape"
             )
         return np.ones(y.shape, y.dtype)
-    seed = own_copy(cotangent.value if isinstance(cotangent, Tensor) else cotangent, y.dtype)
+    seed = fitting(cotangent, y.dtype, describe(y))
     if seed.shape != y.shape:
         raise ValueError(f"the gradient passed for {describe(y)}, has shape {seed.shape}; give it the shape {y.shape}")
     return seed
@@ -685,53 +705,23 @@ def constant(value: Array, name: str | None = None) -> Tensor:
     return result
 
 
-def own_copy(data: Any, dtype: Any = None) -> Array:
-    """An array of our own: what the user does to hers later must not change what the tape relies on."""
-    if isinstance(data, np.ma.MaskedArray):
-        raise TypeError("a masked array would lose its mask here; pass array.filled(value), or use tg.where")
-    value = np.array(data, dtype=dtype)
-    if value.dtype.kind not in "fiubc":
-        raise TypeError(
-            f"a Tensor holds numbers; this is {type(data).__name__} that NumPy reads as dtype {value.dtype}"
-        )
-    return value
-
-
-def negative_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """As negative numbers, which mean the same behind leading axes."""
-    settled = range(ndim) if axis is None else normalize_axis_tuple(axis, ndim)
-    return tuple(a - ndim for a in settled)
-
-
-def negative_axis(axis: int, ndim: int) -> int:
-    return negative_axes(axis, ndim)[0]
-
-
-def _bound(bound: Any, otherwise: float) -> float:
-    if bound is None:
-        return otherwise
-    if isinstance(bound, Tensor) or np.ndim(bound) > 0:
-        raise TypeError("the bounds of clip are two numbers; for arrays and tensors use tg.maximum and tg.minimum")
-    return float(bound)
-
-
 _HINTS = {
-    "matmul": "The last axis of the first and the last but one of the second must be equally long.",
-    "linear": "x is (..., inputs), w is (outputs, inputs) and b is (outputs,).",
-    "concatenate": "All must have the same shape but for the axis along which they are joined.",
-    "stack": "All must have the same shape.",
-    "slice": "Indices count from 0, and from -1 backwards.",
-    "gather": "Indices count from 0, and from -1 backwards.",
+    "matmul": "The last axis of the first and the last but one of the second must be equally long",
+    "linear": "x is (..., inputs), w is (outputs, inputs) and b is (outputs,)",
+    "concatenate": "All must have the same shape but for the axis along which they are joined",
+    "stack": "All must have the same shape",
+    "broadcast_to": "Shapes broadcast from the right: a size stays, or grows from 1",
+    "max": "Nothing is the largest element of an empty tensor",
+    "min": "Nothing is the smallest element of an empty tensor",
 }
 
 
 def _explained(error: Exception, primitive: Primitive, inputs: Sequence[Tensor], params: Any) -> Exception:
-    """NumPy's error, with the operation, the place and every operand."""
-    broadcasting = "Shapes broadcast from the right: each two sizes must be equal, or one of them 1."
-    operands = "; ".join(describe(x) for x in inputs)
-    with_params = f" with {', '.join(f'{k}={v}' for k, v in params.items())}" if params else ""
+    """What is wrong with the operands, in our words where NumPy's are about its own insides."""
     kind = next(k for k in (IndexError, ValueError, TypeError) if isinstance(error, k))
-    return kind(
-        f"{primitive.name}{with_params} cannot be computed ({HERE.get()}): {error}. Operands: {operands}. "
-        f"{_HINTS.get(primitive.name, broadcasting if kind is ValueError else '')}".rstrip()
-    )
+    reason = _HINTS.get(primitive.name, str(error).strip())
+    if "broadcast together" in reason:
+        reason = "Shapes broadcast from the right: each two sizes must be equal, or one of them 1"
+    operands = "; ".join(describe(x) for x in inputs)
+    settings = "".join(f", {name} {shortened(value)}" for name, value in params.items())
+    return kind(f"{primitive.name} cannot be computed ({HERE.get()}). {reason}. Operands: {operands}{settings}.")

@@ -43,13 +43,13 @@ class GradientTrace:
 def trace_gradient(loss: Tensor | Sequence[Tensor], to: Tensor) -> GradientTrace:
     """Ask how the gradient of a loss gets to a tensor.
 
-    loss: a Tensor with one element, or a sequence of them (one for each time step, say).
+    loss: a Tensor with one element, or a list of them (one for each time step, say).
     to: the tensor at the other end: a shared weight, an input, a state.
     Raises RuntimeError where no path leads from `to` to any of the losses.
     """
-    losses = (loss,) if isinstance(loss, Tensor) else tuple(loss)
+    losses = tuple(loss) if isinstance(loss, (list, tuple)) else (loss,)
     if not losses:
-        raise ValueError("trace_gradient needs a loss, or a sequence of at least one")
+        raise ValueError("trace_gradient needs a loss, or a list of at least one")
     for one in losses:
         if not isinstance(one, Tensor):
             raise TypeError(f"a loss is a Tensor; got {type(one).__name__}: pass the loss itself, not its .item()")
