@@ -124,7 +124,8 @@ def ledger_of(losses: Sequence[Tensor], source: Tensor) -> Ledger:
             arrived[loss.index][row, column[None]] = 1.0
     sweep(order, seeds, keep=(), at_edge=keep_uses_apart)
     # From there to the source, with the steps kept apart by a second leading axis.
-    found = sweep({index: order[index] for index in outside}, arrived, keep=[source.index])
+    prefix = {index: node for index, node in order.items() if index in outside}
+    found = sweep(prefix, arrived, keep=[source.index])
     last = _last_steps(order)
     return Ledger(
         contributions=found[source.index],
