@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pydoc_data import topics
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydoc_data import topics
 
 Ids = npt.NDArray[np.intp]
 

@@ -19,3 +19,6 @@ from .engine.derivatives import jvp as jvp
 from .engine.derivatives import vjp as vjp
 from .engine.functions import *  # noqa: F403 - it lists its names in __all__
 from .engine.tensor import Tensor as Tensor
+from .trace import Lag as Lag
+from .trace import Ledger as Ledger
+from .trace import trace_gradient as trace_gradient

@@ -15,6 +15,7 @@ Three laws hold for all of them, and the tests check each on the whole table.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from types import EllipsisType
@@ -77,15 +78,16 @@ class Primitive:
 
 
 class EverySlot:
-    """The rules of an operation with any number of inputs: one rule that is told its slot."""
+    """The rules of an operation with any number of inputs: `rule(g, y, *inputs, **params)` maps a slot to its
+    contribution, so that what the slots share is computed once."""
 
     __slots__ = ("rule",)
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Callable[..., Callable[[int], Any]]) -> None:
         self.rule = rule
 
     def __getitem__(self, slot: int) -> Rule:
-        return functools.partial(self.rule, slot=slot)
+        return lambda g, y, *inputs, **params: self.rule(g, y, *inputs, **params)(slot)
 
 
 TABLE: dict[str, Primitive] = {}
@@ -95,7 +97,7 @@ def define(
     name: str,
     forward: Callable[..., Any],
     *rules: Rule | None,
-    every_slot: Rule | None = None,
+    every_slot: Callable[..., Callable[[int], Any]] | None = None,
     analytic: bool = True,
     add_into: Callable[..., None] | None = None,
 ) -> Primitive:
@@ -166,7 +168,7 @@ sqrt = define("sqrt", np.sqrt, lambda g, y, x: g / (2 * y))
 square = define("square", np.square, lambda g, y, x: g * (2 * x))
 sin = define("sin", np.sin, lambda g, y, x: g * cos(x))
 cos: Primitive = define("cos", np.cos, lambda g, y, x: -g * sin(x))
-sign = define("sign", np.sign)
+sign = define("sign", np.sign, analytic=False)
 absolute = define("abs", np.abs, lambda g, y, x: g * sign(x), analytic=False)
 
 # Squashing functions ----------------------------------------------------------------------------------------------
@@ -311,9 +313,9 @@ transpose = define(
 broadcast_to = define("broadcast_to", lambda x, shape: np.broadcast_to(x, shape), lambda g, y, x, shape: g)
 
 
-def _concatenate_rule(g: Any, y: Any, *xs: Any, axis: int, slot: int) -> Any:
-    start = sum(x.shape[axis] for x in xs[:slot])
-    return g[along(axis, slice(start, start + xs[slot].shape[axis]))]
+def _concatenate_rule(g: Any, y: Any, *xs: Any, axis: int) -> Callable[[int], Any]:
+    ends = list(itertools.accumulate(x.shape[axis] for x in xs))
+    return lambda slot: g[along(axis, slice(ends[slot] - xs[slot].shape[axis], ends[slot]))]
 
 
 def _pad_rule(g: Any, y: Any, x: Any, widths: tuple[tuple[int, int], ...], value: float) -> Any:
@@ -324,7 +326,7 @@ concatenate = define("concatenate", lambda *xs, axis: np.concatenate(xs, axis), 
 stack = define(
     "stack",
     lambda *xs, axis: np.stack(xs, axis),
-    every_slot=lambda g, y, *xs, axis, slot: g[along(axis, slot)],
+    every_slot=lambda g, y, *xs, axis: lambda slot: g[along(axis, slot)],
 )
 pad = define("pad", lambda x, widths, value: np.pad(x, widths, constant_values=value), _pad_rule)
 
@@ -428,7 +430,11 @@ def _einsum(*xs: Array, subscripts: str) -> Array:
     return np.asarray(np.einsum(subscripts, *xs, optimize=len(xs) > 2))
 
 
-def _einsum_rule(g: Any, y: Any, *xs: Any, subscripts: str, slot: int) -> Any:
+def _einsum_rule(g: Any, y: Any, *xs: Any, subscripts: str) -> Callable[[int], Any]:
+    return lambda slot: _einsum_slot(g, y, *xs, subscripts=subscripts, slot=slot)
+
+
+def _einsum_slot(g: Any, y: Any, *xs: Any, subscripts: str, slot: int) -> Any:
     """An einsum of g with the other operands; what only this operand has was summed over, and is broadcast again."""
     terms, out = subscripts.split("->")[0].split(","), subscripts.split("->")[1]
     ahead = "".join([c for c in _LETTERS if c not in subscripts][: lead(g, y)])

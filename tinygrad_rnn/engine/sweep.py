@@ -6,14 +6,14 @@ traces, the debugger. A question is a seed with leading axes, plus what an edge 
 
 from __future__ import annotations
 
-import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
 from .annotate import HERE, Place
-from .primitives import Primitive
+from .primitives import EverySlot, Primitive
 
 Cotangent = Any  # an array, or a Tensor where the sweep itself is recorded
 
@@ -78,11 +78,13 @@ def tape(outputs: Iterable[Any], targets: Iterable[Any] | None = None) -> dict[i
                 )
             if x.tracked and x.born >= oldest and x.index not in found:
                 to_visit.append(x)
+    in_order = sorted(found.values(), key=operator.attrgetter("index"))
+    found.clear()  # before the next dict is made, since a tape may be long
     if wanted is None:
-        return {index: found[index] for index in sorted(found)}
+        return {node.index: node for node in in_order}
     order: dict[int, Any] = {}
-    for index in sorted(found):
-        node = found[index]
+    for node in in_order:
+        index = node.index
         if index in wanted:
             order[index] = node
             continue
@@ -97,15 +99,15 @@ def sweep(
     order: dict[int, Any],
     seeds: Mapping[int, Cotangent],
     keep: Iterable[int],
-    at_edge: AtEdge | None = None,
+    at_edge: Mapping[int, AtEdge] | None = None,
     create_graph: bool = False,
 ) -> dict[int, Cotangent]:
     """The cotangents of the nodes whose indices are in `keep`; a node that nothing reached is not in the answer.
 
     order: a `tape`: contributions go to the nodes in it only.
     seeds: the cotangent of each output, by index, shaped (*leading axes, *shape of the output).
-    at_edge: called as ``at_edge(consumer, slot, contribution)`` for every edge, later consumers first; what it
-        returns goes on, and where it returns None nothing does.
+    at_edge: by the index of a consumer, what is done at each of its edges: called with (consumer, slot, contribution),
+        later consumers first; what it returns goes on to the producer, and where it returns None nothing does.
     create_graph: the cotangents are Tensors, and the sweep itself is recorded, at the scope ``backward/...``.
     Every array that is returned is writable and shares memory with nothing.
     """
@@ -128,7 +130,10 @@ def sweep(
                 y, values = node.value, [x.value for x in inputs]
             lead = g.ndim - y.ndim
             front = g.shape[:lead]
-            sparse = primitive.add_into is not None and at_edge is None and not create_graph
+            hook = None if at_edge is None else at_edge.get(index)
+            sparse = primitive.add_into is not None and hook is None and not create_graph
+            rules: Any = primitive.rules
+            part_of = rules.rule(g, y, *values, **params) if type(rules) is EverySlot else None
             for slot, x in enumerate(inputs):
                 key = x.index
                 if key not in order:
@@ -141,14 +146,17 @@ def sweep(
                         owned.add(key)
                     primitive.add_into(cotangents[key], g, lead, **params)
                     continue
-                rule = primitive.rules[slot]
-                if rule is None:
-                    continue
-                part = rule(g, y, *values, **params)
+                if part_of is not None:
+                    part = part_of(slot)
+                else:
+                    rule = rules[slot]
+                    if rule is None:
+                        continue
+                    part = rule(g, y, *values, **params)
                 if part.shape != front + x.value.shape or part.dtype is not x.value.dtype:
                     part = _unbroadcast(part, front, x, node, slot)
-                if at_edge is not None:
-                    part = at_edge(node, slot, part)
+                if hook is not None:
+                    part = hook(node, slot, part)
                     if part is None:
                         continue
                 total = cotangents.get(key)
@@ -171,8 +179,8 @@ def sweep(
 def _unbroadcast(part: Cotangent, front: tuple[int, ...], x: Any, node: Any, slot: int) -> Cotangent:
     """The one place where broadcasting is undone: what was spread over axes is summed over them."""
     shape = front + x.value.shape
-    if part.size == math.prod(shape):  # nothing to add up, as with a bias and a batch of one
-        part = part.reshape(shape)
+    if [n for n in part.shape if n != 1] == [n for n in shape if n != 1]:  # only axes of length 1 are to go, as with
+        part = part.reshape(shape)  # a bias and a batch of one: nothing to add up
     added = part.ndim - len(shape)
     if added > 0:
         part = part.sum(axis=tuple(range(len(front), len(front) + added)))

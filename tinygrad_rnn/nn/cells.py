@@ -17,35 +17,41 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..engine.annotate import scope
-from ..engine.functions import linear, relu, split, tanh
+from ..engine.functions import linear
 from ..engine.tensor import Tensor, tensors
 from .init import Rng, check_sizes, generator, hidden_bound, uniform
 from .module import Module, Parameter
 from .shapes import check_features, check_state, zero_states
 
-NONLINEARITIES = {"tanh": tanh, "relu": relu}
+
+def rnn_step(x: Tensor, h: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Tensor:
+    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh)      (Elman 1990)"""
+    return (linear(x, w_ih, b_ih) + linear(h, w_hh, b_hh)).tanh().named("h")
 
 
-def rnn_step(x: Tensor, h: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, nonlinearity: str = "tanh") -> Tensor:
-    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh), or relu for tanh (Elman 1990)."""
-    a = linear(x, w_ih, b_ih) + linear(h, w_hh, b_hh)
-    return NONLINEARITIES[nonlinearity](a).named("h")
+def rnn_relu_step(x: Tensor, h: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Tensor:
+    """h' = max(0, W_ih x + b_ih + W_hh h + b_hh)      (Le, Jaitly and Hinton 2015)"""
+    return (linear(x, w_ih, b_ih) + linear(h, w_hh, b_hh)).relu().named("h")
 
 
-def lstm_step(
-    x: Tensor, h: Tensor, c: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any
-) -> tuple[Tensor, Tensor]:
+def parts(a: Tensor, count: int) -> list[Tensor]:
+    """The parts for `count` gates, of equal length along the last axis."""
+    size = a.shape[-1] // count
+    return [a[..., size * k : size * (k + 1)] for k in range(count)]
+
+
+def lstm_step(x: Tensor, h: Tensor, c: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> tuple[Tensor, Tensor]:
     """One step of an LSTM (Hochreiter and Schmidhuber 1997; the forget gate is Gers, Schmidhuber and Cummins 2000).
 
-        i  = sigma(W_ii x + b_ii + W_hi h + b_hi)      how much of the candidate enters the cell
-        f  = sigma(W_if x + b_if + W_hf h + b_hf)      how much of the old cell state stays
-        g  =  tanh(W_ig x + b_ig + W_hg h + b_hg)      the candidate
-        o  = sigma(W_io x + b_io + W_ho h + b_ho)      how much of the cell is shown
-        c' = f * c + i * g
-        h' = o * tanh(c')
+    i  = sigma(W_ii x + b_ii + W_hi h + b_hi)      how much of the candidate enters the cell
+    f  = sigma(W_if x + b_if + W_hf h + b_hf)      how much of the old cell state stays
+    g  =  tanh(W_ig x + b_ig + W_hg h + b_hg)      the candidate
+    o  = sigma(W_io x + b_io + W_ho h + b_ho)      how much of the cell is shown
+    c' = f * c + i * g
+    h' = o * tanh(c')
     """
     a = linear(x, w_ih, b_ih) + linear(h, w_hh, b_hh)
-    a_i, a_f, a_g, a_o = split(a, 4, axis=-1)
+    a_i, a_f, a_g, a_o = parts(a, 4)
     with scope("input"):
         i = a_i.sigmoid().named("i")
     with scope("forget"):
@@ -69,8 +75,8 @@ def gru_step(x: Tensor, h: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -
 
     For the textbook's reset gate *before* the product, see `gru_textbook_step`.
     """
-    x_r, x_z, x_n = split(linear(x, w_ih, b_ih), 3, axis=-1)
-    h_r, h_z, h_n = split(linear(h, w_hh, b_hh), 3, axis=-1)
+    x_r, x_z, x_n = parts(linear(x, w_ih, b_ih), 3)
+    h_r, h_z, h_n = parts(linear(h, w_hh, b_hh), 3)
     with scope("reset"):
         r = (x_r + h_r).sigmoid().named("r")
     with scope("update"):
@@ -89,8 +95,8 @@ def gru_textbook_step(x: Tensor, h: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_h
     """
     gates = 2 * h.shape[-1]  # the rows of r and z; those of n have a product of their own
     b_gates, b_n = (None, None) if b_hh is None else (b_hh[:gates], b_hh[gates:])
-    x_r, x_z, x_n = split(linear(x, w_ih, b_ih), 3, axis=-1)
-    h_r, h_z = split(linear(h, w_hh[:gates], b_gates), 2, axis=-1)
+    x_r, x_z, x_n = parts(linear(x, w_ih, b_ih), 3)
+    h_r, h_z = parts(linear(h, w_hh[:gates], b_gates), 2)
     with scope("reset"):
         r = (x_r + h_r).sigmoid().named("r")
     with scope("update"):
@@ -100,14 +106,15 @@ def gru_textbook_step(x: Tensor, h: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_h
     return ((1.0 - z) * n + z * h).named("h")
 
 
-def check_nonlinearity(name: str) -> str:
-    """Raises ValueError unless `name` is one of the nonlinearities."""
-    if name not in NONLINEARITIES:
-        raise ValueError(f'nonlinearity is "tanh" or "relu"; got {name!r}')
-    return name
-
-
+RNN_STEPS = {"tanh": rnn_step, "relu": rnn_relu_step}
 GRU_STEPS = {True: gru_step, False: gru_textbook_step}  # by reset_after
+
+
+def checked_nonlinearity(name: str) -> str:
+    """Raises ValueError unless there is an RNN with this nonlinearity."""
+    if name not in RNN_STEPS:
+        raise ValueError(f'the nonlinearity of an RNN is "tanh" or "relu"; got {name!r}')
+    return name
 
 
 class RecurrentCell(Module):
@@ -168,12 +175,12 @@ class RNNCell(RecurrentCell):
         rng: Rng = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, dtype=dtype, rng=rng)
-        self.nonlinearity = check_nonlinearity(nonlinearity)
+        self.nonlinearity = checked_nonlinearity(nonlinearity)
 
     def forward(self, x: Any, h: Any = None) -> Tensor:
         """One step: x (batch, input) or (input,), h likewise or None for zeros -> h'. Raises ValueError for shapes."""
         x, h = self._begin(x, None if h is None else (h,))
-        return rnn_step(x, h, *self._weights(), self.nonlinearity)
+        return RNN_STEPS[self.nonlinearity](x, h, *self._weights())
 
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity!r}")

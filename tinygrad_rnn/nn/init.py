@@ -54,7 +54,7 @@ def _real(dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def check_sizes(**sizes: Any) -> None:
-    """Checks sizes such as ``hidden_size=16``: raises TypeError or ValueError naming the one that is not an int >= 1."""
+    """For sizes such as ``hidden_size=16``: raises TypeError or ValueError naming the one that is not an int >= 1."""
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, int | np.integer):
             raise TypeError(f"{name} is a whole number, such as 16; got {size!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import starmap
 from typing import Any, NamedTuple
 
@@ -95,7 +95,7 @@ class Module:
                     yield _joined(name, attribute), value
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Every parameter with its name, such as ("encoder.weight_ih_l0", ...); a shared one once, by its first name."""
+        """Every parameter with its name, such as "encoder.weight_ih_l0"; a shared one once, by its first name."""
         seen: set[int] = set()
         for name, parameter in self._all_names():
             if id(parameter) not in seen:
@@ -120,8 +120,8 @@ class Module:
 
         strict: every parameter must be in `state`, and nothing else. With strict=False names that are on one side only
             are passed over and returned; arrays that do not fit are refused all the same.
-        Raises ValueError with a list of *all* mismatches: missing or unexpected names, wrong shapes, values that are not
-        real numbers or too large for the dtype, two values for one shared parameter. Then nothing has changed.
+        Raises ValueError with a list of *all* mismatches: missing or unexpected names, wrong shapes, values that are
+        not real numbers or too large for the dtype, two values for one shared parameter. Then nothing has changed.
         """
         if not isinstance(state, Mapping):
             raise TypeError(
@@ -149,7 +149,7 @@ class Module:
                 f"this state does not fit {type(self).__name__}, which is left as it was. {len(problems)} "
                 f"mismatch{'es' if len(problems) > 1 else ''}:\n  " + "\n  ".join(problems)
             )
-        replace_data([p for _, p, _ in fitting.values()], [array for _, _, array in fitting.values()])
+        commit(setting for _, p, array in fitting.values() for setting in replacement(p, array))
         return Keys(missing, [str(name) for name in unexpected])
 
     def extra_repr(self) -> str:
@@ -203,15 +203,15 @@ class ModuleList(Module):
         return self._items[k]
 
 
-def replace_data(parameters: Sequence[Tensor], arrays: Sequence[Array], also: Sequence[Setting] = ()) -> None:
-    """Gives every parameter its new array, and sets some attributes with them: all of it or, if interrupted, nothing.
+def replacement(parameter: Tensor, array: Any) -> list[Setting]:
+    """What has to be set for a leaf to have new data. A new index too: a tape that used the old data then says so."""
+    new = Tensor(array, dtype=parameter.dtype)
+    return [(parameter, "index", new.index), (parameter, "value", new.value)]
 
-    also: (object, attribute, value) for what has to stay in step with the parameters.
-    """
-    fresh = [Tensor(array, dtype=p.dtype) for p, array in zip(parameters, arrays, strict=True)]
-    settings: list[Setting] = [(p, "index", new.index) for p, new in zip(parameters, fresh, strict=True)]
-    settings += [(p, "value", new.value) for p, new in zip(parameters, fresh, strict=True)]
-    deque(starmap(setattr, [*settings, *also]), maxlen=0)  # one C call: no interrupt comes between two of them
+
+def commit(settings: Iterable[Setting]) -> None:
+    """Sets attributes, each given as (object, name, value), in one C call: no interrupt comes between two of them."""
+    deque(starmap(setattr, list(settings)), maxlen=0)
 
 
 def _joined(prefix: str, name: str) -> str:
@@ -231,8 +231,8 @@ def _refuse_hidden(module: Module, attribute: str, value: Any) -> None:
     for item in inside:
         if isinstance(item, Module | Parameter):
             raise TypeError(
-                f"{type(module).__name__}.{attribute} is a plain {type(value).__name__} with a {type(item).__name__} in "
-                "it, which training and saving would miss: put modules into nn.ModuleList([...]), and make every "
+                f"{type(module).__name__}.{attribute} is a plain {type(value).__name__} with a {type(item).__name__} "
+                "in it, which training and saving would miss: put modules into nn.ModuleList([...]), and make every "
                 "Parameter an attribute of its own"
             )
 

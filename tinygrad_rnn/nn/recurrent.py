@@ -7,7 +7,7 @@ backward direction in `layer0_reverse`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 from ..engine.annotate import scope, steps
 from ..engine.functions import concatenate, stack
 from ..engine.tensor import Tensor, tensors
-from .cells import GRU_STEPS, GRUCell, LSTMCell, RecurrentCell, RNNCell, check_nonlinearity, lstm_step, rnn_step
+from .cells import GRU_STEPS, RNN_STEPS, GRUCell, LSTMCell, RecurrentCell, RNNCell, checked_nonlinearity, lstm_step
 from .init import Rng, check_sizes, generator, hidden_bound, uniform
 from .module import Module, Parameter
 from .shapes import check_features, check_state, where, zero_states
@@ -37,10 +37,9 @@ def unroll(step: Step, xs: Iterable[Any], state: State, *, start: int = 0, rever
     return states[::-1] if reverse else states
 
 
-def joined(ahead: Iterable[Tensor], behind: Iterable[Tensor], start: int) -> list[Tensor]:
-    """The hidden states of both directions side by side, each pair at its own step."""
-    pairs = zip(ahead, behind, strict=True)
-    return [concatenate(pair, axis=-1) for _, pair in steps(pairs, start=start)]
+def side_by_side(directions: Sequence[list[Tensor]], start: int) -> list[Tensor]:
+    """The hidden states of all directions joined along their last axis, those of one step at that step."""
+    return [concatenate(hs, axis=-1) for _, hs in steps(zip(*directions, strict=True), start=start)]
 
 
 class AlongTime:
@@ -53,9 +52,10 @@ class AlongTime:
         return self._x.shape[1]
 
     def __getitem__(self, t: int) -> Tensor:
-        if t >= len(self):
-            raise IndexError(t)
         return self._x[:, t]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return map(self.__getitem__, range(len(self)))
 
 
 class RecurrentLayers(Module):
@@ -66,6 +66,8 @@ class RecurrentLayers(Module):
     """
 
     cell: ClassVar[type[RecurrentCell]]
+    weight_ih_l0: Parameter
+    weight_hh_l0: Parameter
 
     def __init__(
         self,
@@ -83,6 +85,7 @@ class RecurrentLayers(Module):
         self.input_size, self.hidden_size, self.num_layers, self.bias = input_size, hidden_size, num_layers, bias
         self.batch_first, self.bidirectional = batch_first, bidirectional
         rng, bound, rows = generator(rng), hidden_bound(hidden_size), self.cell.gates * hidden_size
+        shapes: dict[str, tuple[int, ...]]
         for layer, suffix in self._parts():
             columns = input_size if layer == 0 else hidden_size * (1 + bidirectional)
             shapes = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden_size)}
@@ -122,7 +125,7 @@ class RecurrentLayers(Module):
             final.append(states[0] if suffix else states[-1])
             outputs.append([s[0] for s in states])
             if len(outputs) == 1 + self.bidirectional:
-                xs, outputs = outputs[0] if len(outputs) == 1 else joined(*outputs, start=start), []
+                xs, outputs = outputs[0] if len(outputs) == 1 else side_by_side(outputs, start), []
         time = 1 if self.batch_first and x.ndim == 3 else 0
         return stack(xs, axis=time), tuple(stack(s) for s in zip(*final, strict=True))
 
@@ -146,3 +149,104 @@ class RecurrentLayers(Module):
         words += [] if self.bias else ["bias=False"]
         words += [f"{name}=True" for name in ("batch_first", "bidirectional") if getattr(self, name)]
         return ", ".join(words)
+
+
+class RNN(RecurrentLayers):
+    """Layers of `RNNCell` over a sequence; sizes, options and parameters as in PyTorch, and see `RecurrentLayers`."""
+
+    cell = RNNCell
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        bidirectional: bool = False,
+        *,
+        dtype: DTypeLike = np.float64,
+        rng: Rng = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, bidirectional, dtype=dtype, rng=rng)
+        self.nonlinearity = checked_nonlinearity(nonlinearity)
+
+    def _step(self, *weights: Any) -> Step:
+        rnn = RNN_STEPS[self.nonlinearity]
+        return lambda x, state: (rnn(x, *state, *weights),)
+
+    def forward(self, x: Any, h: Any = None, *, start: int = 0) -> tuple[Tensor, Tensor]:
+        """The hidden states of the last layer, and the final ones of every layer and direction.
+
+        x: (time, batch, input), (batch, time, input) where batch_first, or (time, input) without a batch.
+        h: (layers * directions, batch, hidden), or None for zeros. start: the number of the first step.
+        -> output (time, batch, directions * hidden), laid out like x; h_n, shaped like h.
+        """
+        output, (h_n,) = self._run(x, None if h is None else (h,), start)
+        return output, h_n
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity!r}")
+
+
+class LSTM(RecurrentLayers):
+    """Layers of `LSTMCell` over a sequence; sizes, options and parameters as in PyTorch, and see `RecurrentLayers`."""
+
+    cell = LSTMCell
+
+    def _step(self, *weights: Any) -> Step:
+        return lambda x, state: lstm_step(x, *state, *weights)
+
+    def forward(self, x: Any, state: Any = None, *, start: int = 0) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The hidden states of the last layer, and the final states of every layer and direction.
+
+        x: (time, batch, input), (batch, time, input) where batch_first, or (time, input) without a batch.
+        state: (h, c), each (layers * directions, batch, hidden), or None for zeros.
+        start: the number of the first step.
+        -> output (time, batch, directions * hidden), laid out like x; (h_n, c_n), shaped like the state.
+        """
+        output, (h_n, c_n) = self._run(x, state, start)
+        return output, (h_n, c_n)
+
+
+class GRU(RecurrentLayers):
+    """Layers of `GRUCell` over a sequence; sizes, options and parameters as in PyTorch, and see `RecurrentLayers`.
+
+    reset_after: True for the variant of PyTorch and cuDNN, False for that of the paper.
+    """
+
+    cell = GRUCell
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        bidirectional: bool = False,
+        *,
+        reset_after: bool = True,
+        dtype: DTypeLike = np.float64,
+        rng: Rng = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, bidirectional, dtype=dtype, rng=rng)
+        self.reset_after = reset_after
+
+    def _step(self, *weights: Any) -> Step:
+        gru = GRU_STEPS[self.reset_after]
+        return lambda x, state: (gru(x, *state, *weights),)
+
+    def forward(self, x: Any, h: Any = None, *, start: int = 0) -> tuple[Tensor, Tensor]:
+        """The hidden states of the last layer, and the final ones of every layer and direction.
+
+        x: (time, batch, input), (batch, time, input) where batch_first, or (time, input) without a batch.
+        h: (layers * directions, batch, hidden), or None for zeros. start: the number of the first step.
+        -> output (time, batch, directions * hidden), laid out like x; h_n, shaped like h.
+        """
+        output, (h_n,) = self._run(x, None if h is None else (h,), start)
+        return output, h_n
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")

@@ -32,7 +32,7 @@ def check_features(module: Module, x: Tensor, weight: Parameter, leads: Sequence
 
 
 def check_state(module: Module, names: Sequence[str], state: Any, shape: tuple[int, ...]) -> tuple[Tensor, ...]:
-    """The given initial states as Tensors. Raises TypeError unless there is one for each name, ValueError for shapes."""
+    """The initial states as Tensors. Raises TypeError unless there is one for each name, ValueError for shapes."""
     if not isinstance(state, tuple | list) or len(state) != len(names):
         got = f"{len(state)} of them" if isinstance(state, tuple | list) else type(state).__name__
         raise TypeError(f"the state of {where(module)} is a tuple ({', '.join(names)}); got {got}")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor
-from .measure import norms_over, percent, shares_of, size
+from .measure import magnitude, norms_over, percent, shares_of
 
 Array = npt.NDArray[Any]
 
@@ -77,11 +77,15 @@ class Ledger:
         lines.append(_where(self.loss_steps, self.steps))
         lines.append(f"{'lag':>5} {'share':>9} {'sum of shares':>14} {'norm':>10}")
         for lag in self.lags():
-            lines.append(f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {size(lag.norm):>10}")
+            lines.append(
+                f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {magnitude(lag.norm):>10}"
+            )
         if None in self.steps:
             share = self.shares[:, -1].sum()
             norm = float(norms_over(self.contributions[:, -1].sum(axis=0)[None], 1)[0])
-            lines.append(f"{'none':>5} {percent(share):>9} {percent(1.0):>14} {size(norm):>10}   outside the time loop")
+            lines.append(
+                f"{'none':>5} {percent(share):>9} {percent(1.0):>14} {magnitude(norm):>10}   outside the time loop"
+            )
         if not self.total.any():
             lines.append("The gradient is exactly 0, so there are no shares.")
         lines += [f"Warning: {sentence}" for sentence in self.warnings]
@@ -122,7 +126,8 @@ def ledger_of(losses: Sequence[Tensor], source: Tensor) -> Ledger:
             seeds.setdefault(loss.index, np.zeros((len(losses), *loss.shape), loss.dtype))[row] = 1.0
         if loss.index in outside:
             arrived[loss.index][row, column[None]] = 1.0
-    sweep(order, seeds, keep=(), at_edge=keep_uses_apart)
+    at_uses = {node.index: keep_uses_apart for node in order.values() if any(x.index in outside for x in node.inputs)}
+    sweep(order, seeds, keep=(), at_edge=at_uses)
     # From there to the source, with the steps kept apart by a second leading axis.
     prefix = {index: node for index, node in order.items() if index in outside}
     found = sweep(prefix, arrived, keep=[source.index])

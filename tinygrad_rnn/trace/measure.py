@@ -41,6 +41,6 @@ def percent(share: float) -> str:
     return f"{share:.2%}" if not abs(share) < 5e-5 else f"{share:.0e}"
 
 
-def size(norm: float) -> str:
+def magnitude(norm: float) -> str:
     """A norm as reports print it; «0 exactly» only where it is."""
     return "0 exactly" if norm == 0 else f"{norm:.3g}"

@@ -22,6 +22,7 @@ from tests.nn.frozen.archive import Case, save
 from tests.nn.frozen.drawn import configurations, drawn
 
 SWEEP = 2000
+KINDS = [("RNN", {"nonlinearity": "tanh"}), ("RNN", {"nonlinearity": "relu"}), ("LSTM", {}), ("GRU", {})]
 
 
 def numbers_from(rng):
@@ -73,12 +74,8 @@ def call(module, leaves):
 def cells(draw):
     shapes = [(2, 3, 4), (1, 1, 1), (None, 3, 2), (5, 2, 3)]
     for (batch, i, h), bias, given in itertools.product(shapes, (True, False), (True, False)):
-        for kind, options in [
-            ("RNNCell", {"nonlinearity": "tanh"}),
-            ("RNNCell", {"nonlinearity": "relu"}),
-            ("LSTMCell", {}),
-            ("GRUCell", {}),
-        ]:
+        for kind, options in KINDS:
+            kind = f"{kind}Cell"
             config = {"input_size": i, "hidden_size": h, "bias": bias, **options}
             module = getattr(nn, kind)(**config, dtype=torch.float64)
             lead = () if batch is None else (batch,)
@@ -103,10 +100,7 @@ def layers(draw):
         (12, 1, 1, 2, 1, False, True, False, True),
     ]
     for t, n, i, h, layer_count, both, bias, batch_first, given in rows:
-        for kind, options in [("RNN", {"nonlinearity": "tanh"}), ("RNN", {"nonlinearity": "relu"})] + [
-            ("LSTM", {}),
-            ("GRU", {}),
-        ]:
+        for kind, options in KINDS:
             config = {"input_size": i, "hidden_size": h, "num_layers": layer_count, "bias": bias}
             config |= {"batch_first": batch_first, "bidirectional": both, **options}
             module = getattr(nn, kind)(**config, dtype=torch.float64)
@@ -160,7 +154,7 @@ def loss_case(kind, config, x, target, draw):
     (y * cotangent).sum().backward()
     arrays |= {"output/y": y.detach().numpy().copy(), "cotangent/y": cotangent.numpy().copy()}
     arrays |= {f"gradient/input/{name}": leaf.grad.numpy().copy() for name, leaf in leaves.items()}
-    return Case(name_of(kind, config) + f"-{list(x.shape)}-{float(x.abs().max())}", kind, config, arrays)
+    return Case(name_of(kind, config) + f"-{list(x.shape)}-{float(x.detach().abs().max())}", kind, config, arrays)
 
 
 def optimisers(draw):

@@ -1,0 +1,303 @@
+"""Regular expressions over landmarks: how they are written, reversed, and differentiated.
+
+    c c c          three cell states           c*  c+  c?  c{2,5}      repetition
+    (i | g) c      alternatives                 .                      any one landmark
+    !h             any landmark but h           h[3]  c[2:7]           only at that step, in that range of steps
+    layer0/h       qualified by scope           c>                     a c that crosses a step here
+
+The derivative of a set of words by a letter is what may follow that letter (Brzozowski 1964). It makes the automaton:
+its states are the derivatives, and it is deterministic, so no path is counted twice.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+
+class Mark(NamedTuple):
+    """A letter that a path is read as: a landmark, or a crossing named after the landmark it leaves."""
+
+    name: str
+    scope: str
+    step: int | None  # of the producer
+    to_step: int | None  # of the consumer: where it differs, the edge crosses
+
+    @property
+    def crosses(self) -> bool:
+        return self.step is not None and self.to_step is not None and self.step != self.to_step
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What one letter of an expression stands for.
+
+    name: None for any. but: whether it stands for any landmark except this one. scope: a part of the landmark's scope.
+    first, end: the range of steps; None for no bound. crossing: only where the path crosses a step. chunk: only within
+    chunks of so many steps.
+    """
+
+    name: str | None = None
+    but: bool = False
+    scope: str = ""
+    first: int | None = None
+    end: int | None = None
+    crossing: bool = False
+    chunk: int | None = None
+
+    def stands_for(self, mark: Mark) -> bool:
+        if self.name is not None and (self._is_called(mark) == self.but):
+            return False
+        if self.crossing and not mark.crosses:
+            return False
+        if self.first is not None and (mark.step is None or mark.step < self.first):
+            return False
+        if self.end is not None and (mark.step is None or mark.step >= self.end):
+            return False
+        if self.chunk is not None and mark.crosses:
+            return mark.step // self.chunk == mark.to_step // self.chunk  # type: ignore[operator]
+        return True
+
+    def _is_called(self, mark: Mark) -> bool:
+        return mark.name == self.name and (not self.scope or f"/{self.scope}/" in f"/{mark.scope}/")
+
+
+# An expression is a tuple, so that it can be compared, hashed and shared.
+Expression: TypeAlias = tuple[Any, ...]
+
+NOTHING: Expression = ("nothing",)  # no word at all
+EMPTY: Expression = ("empty",)  # the empty word
+
+
+def letter(what: Letter) -> Expression:
+    return ("letter", what)
+
+
+ANY = letter(Letter())
+
+
+def then(*parts: Expression) -> Expression:
+    """One after the other."""
+    result = EMPTY
+    for part in reversed(parts):
+        if NOTHING in (part, result):
+            return NOTHING
+        if part == EMPTY:
+            continue
+        if part[0] == "then":  # kept right-nested, so that equal words have equal expressions
+            result = ("then", part[1], then(part[2], result)) if result != EMPTY else part
+        else:
+            result = part if result == EMPTY else ("then", part, result)
+    return result
+
+
+def either(*parts: Expression) -> Expression:
+    """Any one of them; order and repetition do not matter, which keeps the number of derivatives finite."""
+    flat: set[Expression] = set()
+    for part in parts:
+        flat |= part[1] if part[0] == "either" else {part}
+    flat.discard(NOTHING)
+    if ("star", ANY) in flat:
+        return ("star", ANY)
+    if len(flat) <= 1:
+        return next(iter(flat), NOTHING)
+    return ("either", frozenset(flat))
+
+
+def star(part: Expression) -> Expression:
+    """Zero or more of it."""
+    if part in (NOTHING, EMPTY):
+        return EMPTY
+    return part if part[0] == "star" else ("star", part)
+
+
+def times(part: Expression, low: int, high: int | None) -> Expression:
+    """From `low` to `high` of it; None for no limit."""
+    needed = then(*[part] * low)
+    if high is None:
+        return then(needed, star(part))
+    optional = EMPTY
+    for _ in range(high - low):
+        optional = either(EMPTY, then(part, optional))
+    return then(needed, optional)
+
+
+def accepts_empty(e: Expression) -> bool:
+    """Whether the empty word belongs to it."""
+    match e[0]:
+        case "empty" | "star":
+            return True
+        case "then":
+            return accepts_empty(e[1]) and accepts_empty(e[2])
+        case "either":
+            return any(accepts_empty(part) for part in e[1])
+    return False
+
+
+def derivative(e: Expression, mark: Mark) -> Expression:
+    """What may follow once `mark` was read."""
+    match e[0]:
+        case "letter":
+            return EMPTY if e[1].stands_for(mark) else NOTHING
+        case "then":
+            after = then(derivative(e[1], mark), e[2])
+            return either(after, derivative(e[2], mark)) if accepts_empty(e[1]) else after
+        case "either":
+            return either(*(derivative(part, mark) for part in e[1]))
+        case "star":
+            return then(derivative(e[1], mark), e)
+    return NOTHING
+
+
+def reversed_(e: Expression) -> Expression:
+    """The same words read backwards, as a backward sweep meets them."""
+    match e[0]:
+        case "then":
+            return then(reversed_(e[2]), reversed_(e[1]))
+        case "either":
+            return either(*map(reversed_, e[1]))
+        case "star":
+            return star(reversed_(e[1]))
+    return e
+
+
+def letters(e: Expression) -> set[Letter]:
+    """All letters it is written with."""
+    if e[0] == "letter":
+        return {e[1]}
+    parts = e[1] if e[0] == "either" else e[1:]
+    return set().union(*map(letters, parts)) if parts else set()
+
+
+# Parsing ----------------------------------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r"\s*(?:(?P<name>!?[^\W\d][\w/]*|\.)|(?P<number>\d+)|(?P<sign>[()|*+?{}\[\],:>])|(?P<end>$))")
+
+
+class RouteError(ValueError):
+    """A route that cannot be read; the message points at the character."""
+
+
+def parse(text: str) -> Expression:
+    """The expression that a text stands for. Raises RouteError, pointing at the character that is wrong."""
+    if not isinstance(text, str):
+        raise TypeError(f'a route is written as text, such as "c*"; got {text!r}')
+    reader = _Reader(text)
+    result = reader.alternatives()
+    if not reader.at_end():
+        reader.fail("this does not belong here" if not reader.sees(")") else "there is no ( for this )")
+    return result
+
+
+class _Reader:
+    """A recursive-descent reader of one text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.position = 0
+
+    def peek(self) -> re.Match[str]:
+        found = _TOKEN.match(self.text, self.position)
+        if found is None:
+            self.position += len(self.text[self.position :]) - len(self.text[self.position :].lstrip())
+            self.fail("a route has no such character")
+        return found
+
+    def at_end(self) -> bool:
+        return self.peek()["end"] is not None
+
+    def sees(self, sign: str) -> bool:
+        return self.peek()["sign"] == sign
+
+    def take(self) -> str:
+        found = self.peek()
+        self.position = found.end()
+        return found.group(found.lastgroup or 0)
+
+    def skip(self, sign: str) -> bool:
+        if self.sees(sign):
+            self.take()
+            return True
+        return False
+
+    def fail(self, problem: str, at: int | None = None) -> Any:
+        at = self.position if at is None else at
+        at += len(self.text[at:]) - len(self.text[at:].lstrip()) if at < len(self.text) else 0
+        raise RouteError(f"{problem}:\n    {self.text}\n    {' ' * at}^")
+
+    def alternatives(self) -> Expression:
+        parts = [self.sequence()]
+        while self.skip("|"):
+            parts.append(self.sequence())
+        return either(*parts)
+
+    def sequence(self) -> Expression:
+        parts = []
+        while self.peek()["name"] or self.sees("("):
+            parts.append(self.repeated())
+        return then(*parts)
+
+    def repeated(self) -> Expression:
+        part = self.atom()
+        while True:
+            if self.skip("*"):
+                part = star(part)
+            elif self.skip("+"):
+                part = times(part, 1, None)
+            elif self.skip("?"):
+                part = times(part, 0, 1)
+            elif self.sees("{"):
+                part = times(part, *self.counts())
+            else:
+                return part
+
+    def counts(self) -> tuple[int, int | None]:
+        start = self.position
+        self.take()
+        low = self.number()
+        high: int | None = low
+        if self.skip(","):
+            high = None if self.sees("}") else self.number()
+        if not self.skip("}"):
+            self.fail("repetition is written {3}, {2,5} or {2,}")
+        if high is not None and high < low:
+            self.fail(f"from {low} to {high} times is never", start)
+        return low, high
+
+    def number(self) -> int:
+        if not self.peek()["number"]:
+            self.fail("a whole number is missing")
+        return int(self.take())
+
+    def atom(self) -> Expression:
+        start = self.position
+        if self.skip("("):
+            inside = self.alternatives()
+            if not self.skip(")"):
+                self.fail("there is no ) for this (", start)
+            return inside
+        word = self.take()
+        but, path = word.startswith("!"), word.lstrip("!")
+        scope, _, name = path.rpartition("/")
+        if word != "." and not name:
+            self.fail("a scope is followed by the name of a landmark, as in layer0/h", start)
+        first, end = self.steps() if self.sees("[") else (None, None)
+        crossing = self.skip(">")
+        if self.sees("[") and first is None and end is None:
+            first, end = self.steps()
+        return letter(Letter(None if word == "." else name, but, scope, first, end, crossing))
+
+    def steps(self) -> tuple[int | None, int | None]:
+        start = self.position
+        self.take()
+        first = self.number() if self.peek()["number"] else None
+        if self.skip(":"):
+            end = self.number() if self.peek()["number"] else None
+        elif first is None:
+            self.fail("steps are written [3], [2:7], [2:] or [:7]", start)
+        else:
+            end = first + 1
+        if not self.skip("]"):
+            self.fail("steps are written [3], [2:7], [2:] or [:7]", start)
+        return first, end

@@ -1,0 +1,158 @@
+"""Routes: sets of paths, given by expressions over their landmarks and combined with ~, & and |.
+
+    across("c*")                 paths that cross time in the cell state only
+    along("(i | g) c+ h")        in by the input gate or the candidate, along the cell, out once
+
+`along` is matched against the whole word of a path, the names of its landmarks from source to loss; `across` against
+its crossing word, which keeps only the landmarks that it leaves for another time step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from . import expression as ex
+from .expression import Expression, Letter, Mark
+
+
+@dataclass(frozen=True)
+class Route:
+    """A set of paths. Made by `along`, `across`, `through`, `avoiding`, `tbptt`, `chunks`; combined with ~, & and |.
+
+    kind: "along", "across", "not", "and" or "or". parts: an expression, or routes. text: how it was written.
+    """
+
+    kind: str
+    parts: Any
+    text: str
+
+    def __invert__(self) -> Route:
+        return Route("not", (self,), f"~{self.text}")
+
+    def __and__(self, other: Route) -> Route:
+        return Route("and", (self, _checked(other)), f"({self.text} & {other.text})")
+
+    def __or__(self, other: Route) -> Route:
+        return Route("or", (self, _checked(other)), f"({self.text} | {other.text})")
+
+    def __str__(self) -> str:
+        return self.text
+
+    def letters(self) -> set[Letter]:
+        """All letters that it is written with."""
+        if self.kind in ("along", "across"):
+            return ex.letters(self.parts)
+        return set().union(*(part.letters() for part in self.parts))
+
+
+def along(text: str) -> Route:
+    """The paths whose word, all their landmarks in order, matches. Raises RouteError, pointing at what is wrong."""
+    return Route("along", ex.parse(text), f'along("{text}")')
+
+
+def across(text: str) -> Route:
+    """The paths whose crossing word matches: where, in order, they cross from one time step to another."""
+    return Route("across", ex.parse(text), f'across("{text}")')
+
+
+def through(name: str) -> Route:
+    """The paths that meet this landmark at least once."""
+    return Route("along", ex.then(ex.star(ex.ANY), _one(name), ex.star(ex.ANY)), f'through("{name}")')
+
+
+def avoiding(name: str) -> Route:
+    """The paths that never meet this landmark."""
+    return Route("not", (through(name),), f'avoiding("{name}")')
+
+
+def tbptt(k: int) -> Route:
+    """Truncated backpropagation through time: the paths that cross at most k steps."""
+    return Route("across", ex.times(ex.ANY, 0, _count(k, "tbptt", 0)), f"tbptt({k})")
+
+
+def chunks(n: int) -> Route:
+    """Backpropagation in chunks of n steps, each detached from the one before it."""
+    return Route("across", ex.star(ex.letter(Letter(chunk=_count(n, "chunks", 1)))), f"chunks({n})")
+
+
+def detached(name: str, steps: Iterable[int]) -> Route:
+    """The paths that survive if the landmark is detached where it leaves these steps (h-detach, Arpit et al. 2019)."""
+    at = sorted({int(t) for t in steps})
+    cut = ex.either(*(ex.letter(Letter(name, first=t, end=t + 1)) for t in at))
+    met = ex.then(ex.star(ex.ANY), cut, ex.star(ex.ANY))
+    return Route("not", (Route("across", met, "..."),), f'detached("{name}", {at})')
+
+
+def _one(name: str) -> Expression:
+    parsed = ex.parse(name)
+    if parsed[0] != "letter":
+        raise ex.RouteError(f'one landmark is named here, such as "h" or "layer0/h[3]"; got {name!r}')
+    return parsed
+
+
+def _count(n: int, what: str, least: int) -> int:
+    if isinstance(n, bool) or not isinstance(n, int) or n < least:
+        raise ValueError(f"{what} takes a whole number from {least}; got {n!r}")
+    return n
+
+
+def _checked(other: object) -> Route:
+    if not isinstance(other, Route):
+        raise TypeError(f'routes combine with routes, such as tg.across("c*"); got {other!r}')
+    return other
+
+
+# A state of the automaton: what the rest of a path, read from the loss back, must still be. It is the route itself
+# with its expressions reversed, or True or False where that is settled.
+
+State = Any
+
+
+def start(route: Route) -> State:
+    """The state before anything was read."""
+    if route.kind in ("along", "across"):
+        return _leaf(route.kind, ex.reversed_(route.parts))
+    return _combined(route.kind, [start(part) for part in route.parts])
+
+
+def advance(state: State, landmark: Mark | None, crossing: Mark | None) -> State:
+    """The state after an edge, with the letter that it is for `along` and the one that it is for `across`."""
+    if isinstance(state, bool):
+        return state
+    kind, parts = state
+    if kind in ("along", "across"):
+        mark = landmark if kind == "along" else crossing
+        return state if mark is None else _leaf(kind, ex.derivative(parts, mark))
+    return _combined(kind, [advance(part, landmark, crossing) for part in parts])
+
+
+def accepts(state: State) -> bool:
+    """Whether a path that ends here belongs to the route."""
+    if isinstance(state, bool):
+        return state
+    kind, parts = state
+    if kind in ("along", "across"):
+        return ex.accepts_empty(parts)
+    found = [accepts(part) for part in parts]
+    return not found[0] if kind == "not" else all(found) if kind == "and" else any(found)
+
+
+def _leaf(kind: str, e: Expression) -> State:
+    if e == ex.NOTHING:
+        return False
+    return True if e == ex.star(ex.ANY) else (kind, e)
+
+
+def _combined(kind: str, parts: list[State]) -> State:
+    if kind == "not":
+        (part,) = parts
+        return not part if isinstance(part, bool) else ("not", (part,))
+    absorbing = kind == "or"
+    if absorbing in [part for part in parts if isinstance(part, bool)]:
+        return absorbing
+    left = tuple(dict.fromkeys(part for part in parts if not isinstance(part, bool)))
+    if not left:
+        return not absorbing
+    return left[0] if len(left) == 1 else (kind, left)
