@@ -19,6 +19,17 @@ from .engine.derivatives import jvp as jvp
 from .engine.derivatives import vjp as vjp
 from .engine.functions import *  # noqa: F403 - it lists its names in __all__
 from .engine.tensor import Tensor as Tensor
+from .trace import GradientTrace as GradientTrace
 from .trace import Lag as Lag
 from .trace import Ledger as Ledger
+from .trace import Part as Part
+from .trace import Route as Route
+from .trace import RouteError as RouteError
+from .trace import across as across
+from .trace import along as along
+from .trace import avoiding as avoiding
+from .trace import chunks as chunks
+from .trace import detached as detached
+from .trace import tbptt as tbptt
+from .trace import through as through
 from .trace import trace_gradient as trace_gradient

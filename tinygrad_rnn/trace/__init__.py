@@ -1,8 +1,18 @@
 """Where gradient goes across time."""
 
+from .expression import RouteError as RouteError
 from .ledger import Lag as Lag
 from .ledger import Ledger as Ledger
 from .measure import magnitude as magnitude
 from .measure import percent as percent
+from .parts import Part as Part
 from .question import GradientTrace as GradientTrace
 from .question import trace_gradient as trace_gradient
+from .route import Route as Route
+from .route import across as across
+from .route import along as along
+from .route import avoiding as avoiding
+from .route import chunks as chunks
+from .route import detached as detached
+from .route import tbptt as tbptt
+from .route import through as through

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 
 class Mark(NamedTuple):
@@ -221,7 +221,7 @@ class _Reader:
             return True
         return False
 
-    def fail(self, problem: str, at: int | None = None) -> Any:
+    def fail(self, problem: str, at: int | None = None) -> NoReturn:
         at = self.position if at is None else at
         at += len(self.text[at:]) - len(self.text[at:].lstrip()) if at < len(self.text) else 0
         raise RouteError(f"{problem}:\n    {self.text}\n    {' ' * at}^")

@@ -2,42 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor, seed_of
+from . import counting, parts, route
+from .automaton import Paths
 from .ledger import Ledger, ledger_of
+from .parts import Part
+from .route import Route
 
 
 @dataclass(frozen=True)
 class GradientTrace:
-    """What `trace_gradient` returns: the gradient of the sum of `losses` by `source`, to be taken apart."""
+    """What `trace_gradient` returns: the gradient of the sum of the losses by the source, to be taken apart."""
 
-    losses: tuple[Tensor, ...]
-    source: Tensor
+    paths: Paths
 
     @cached_property
     def total(self) -> npt.NDArray[Any]:
         """The gradient itself, of the source's shape: what `tg.grad` gives."""
-        order = tape(self.losses, [self.source])
-        seeds: dict[int, npt.NDArray[Any]] = {}
-        for loss in self.losses:
-            seeds[loss.index] = seeds.get(loss.index, 0.0) + np.ones(loss.shape, loss.dtype)
-        return np.asarray(sweep(order, seeds, [self.source.index])[self.source.index])
+        source = self.paths.source.index
+        seeds = {index: seed[0] for index, seed in self.paths.seeds(1).items()}
+        return np.asarray(sweep(self.paths.order, seeds, [source])[source])
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return ledger_of(self.paths.losses, self.paths.source)
 
     def ledger(self) -> Ledger:
         """What each use of the source, at each time step, contributes to each loss."""
         return self._ledger
 
-    @cached_property
-    def _ledger(self) -> Ledger:
-        return ledger_of(self.losses, self.source)
+    def on(self, route: Route) -> Part:
+        """The gradient through the paths of a route, such as tg.across("c*") & ~tg.through("o")."""
+        return parts.part_along(self.paths, route, self.total)
+
+    def along(self, text: str) -> Part:
+        """The gradient through the paths whose landmarks, in order, match: t.along("(i | g) c+ h")."""
+        return self.on(route.along(text))
+
+    def across(self, text: str) -> Part:
+        """The gradient through the paths that cross time like this: t.across("c*") is an LSTM's highway."""
+        return self.on(route.across(text))
+
+    def through(self, name: str) -> Part:
+        """The gradient through the paths that meet a landmark."""
+        return self.on(route.through(name))
+
+    def avoiding(self, name: str) -> Part:
+        """The gradient through the paths that never meet a landmark."""
+        return self.on(route.avoiding(name))
+
+    def without(self, *cut: Route | str) -> Part:
+        """What the gradient would be if these routes, or all paths through these landmarks, were cut."""
+        if not cut:
+            raise ValueError('without needs a route or the name of a landmark, as in t.without("f")')
+        left = [~(route.through(one) if isinstance(one, str) else one) for one in cut]
+        for other in left[1:]:
+            left[0] = left[0] & other
+        return self.on(left[0])
+
+    def partition(self, classes: Mapping[str, Route]) -> dict[str, Part]:
+        """The gradient apart by classes of paths, whose shares add up to 1.
+
+        Raises ValueError where some path is in no class, or in several.
+        """
+        return parts.partition(self.paths, classes, self.total)
+
+    def by_crossings(self, name: str) -> list[Part]:
+        """The gradient apart by how often a path crosses time in a landmark: [exactly 0 times, exactly 1, ...]."""
+        return parts.by_crossings(self.paths, name, self.total)
+
+    def count_paths(self, route: Route | None = None, unit: Literal["operation", "landmark"] = "operation") -> int:
+        """How many paths there are, exactly; of a route, if given (by operations only)."""
+        if unit == "operation":
+            return counting.count_paths(self.paths, route or counting.EVERY_PATH)
+        if unit == "landmark" and route is None:
+            return counting.count_landmark_paths(self.paths)
+        raise ValueError(f'unit is "operation" or, without a route, "landmark"; got {unit!r}')
 
 
 def trace_gradient(loss: Tensor | Sequence[Tensor], to: Tensor) -> GradientTrace:
@@ -56,8 +105,8 @@ def trace_gradient(loss: Tensor | Sequence[Tensor], to: Tensor) -> GradientTrace
         seed_of(one, None)  # complains about a loss that is not one number, or that tracks no gradient
     if not isinstance(to, Tensor):
         raise TypeError(f"to= is the Tensor whose gradient is asked for; got {type(to).__name__}")
-    trace = GradientTrace(losses, to)
-    if not tape(losses, [to]) or not to.tracked:
+    order = tape(losses, [to])
+    if not order or not to.tracked:
         reason = "it does not require a gradient" if not to.tracked else "no loss was computed from it"
         raise RuntimeError(f"no path leads from {describe(to)}, to the loss: {reason}")
-    return trace
+    return GradientTrace(Paths(losses, to, order))

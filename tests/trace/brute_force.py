@@ -1,0 +1,68 @@
+"""Every path, one by one: the oracle of the routes. For small graphs only.
+
+The words of a path are matched by Python's own `re`, after every landmark was spelled as one character; so nothing of
+the package's expressions, automata or leading axes is used.
+"""
+
+import itertools
+import re
+
+import numpy as np
+
+
+def paths(losses, source):
+    """-> (landmarks, crossings, contribution) of every path; a landmark is (name, step, whether it crosses)."""
+    found = []
+
+    def walk(node, cotangent, landmarks, crossings):
+        if node is source:
+            found.append((landmarks, crossings, cotangent))
+            return
+        if node.primitive is None:
+            return
+        for slot, x in enumerate(node.inputs):
+            rule = node.primitive.rules[slot]
+            if rule is None or not x.tracked:
+                continue
+            part = rule(cotangent, node.value, *[i.value for i in node.inputs], **node.params)
+            while part.ndim > x.ndim:
+                part = part.sum(axis=0)
+            for axis in range(x.ndim):
+                if x.shape[axis] == 1 != part.shape[axis]:
+                    part = part.sum(axis=axis, keepdims=True)
+            a, b = x.place.step, node.place.step
+            crosses = a is not None and b is not None and a != b
+            mark = (x.name or "_", a, crosses)
+            walk(
+                x,
+                part,
+                [mark, *landmarks] if x.name and x is not source else landmarks,
+                [mark, *crossings] if crosses else crossings,
+            )
+
+    for loss in losses:
+        walk(loss, np.ones(loss.shape), [], [])
+    return found
+
+
+def gradient(found, belongs, shape):
+    """The sum of the contributions of the paths that belong."""
+    total = np.zeros(shape)
+    for landmarks, crossings, part in found:
+        if belongs(landmarks, crossings):
+            total = total + part
+    return total
+
+
+def matches(pattern, marks):
+    """Whether the names of the marks, one character each, match a pattern of Python's `re`."""
+    return re.fullmatch(pattern, "".join(name[-1] for name, _, _ in marks)) is not None
+
+
+def words(found):
+    """The words of all paths, as text."""
+    return sorted({"".join(name for name, _, _ in landmarks) for landmarks, _, _ in found})
+
+
+def subsets(items):
+    return itertools.chain.from_iterable(itertools.combinations(items, k) for k in range(len(items) + 1))

@@ -1,0 +1,307 @@
+"""Routes against the sum over all paths, one by one, and against really detaching."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_rnn as tg
+from tests.trace import brute_force
+from tinygrad_rnn import nn
+
+STEPS, INPUT, HIDDEN = 3, 2, 2
+
+
+def lstm(steps=STEPS, hidden=HIDDEN, seed=0, detach_h=(), detach_c=()):
+    rng = np.random.default_rng(seed)
+    cell = nn.LSTMCell(INPUT, hidden, rng=rng)
+    xs = [tg.Tensor(rng.normal(size=INPUT), requires_grad=True) for _ in range(steps)]
+    h, c = tg.Tensor(np.zeros(hidden)), tg.Tensor(rng.normal(size=hidden), requires_grad=True)
+    start = c
+    for t, x in tg.steps(xs):
+        h, c = cell(x, (h, c))
+        kept = (h.detach() if t in detach_h else h, c.detach() if t in detach_c else c)
+        last, (h, c) = h, kept
+    return cell, xs, start, (last * np.linspace(-1, 2, hidden)).sum()
+
+
+def gru(steps=STEPS):
+    rng = np.random.default_rng(0)
+    cell = nn.GRUCell(INPUT, HIDDEN, rng=rng)
+    h = start = tg.Tensor(rng.normal(size=HIDDEN), requires_grad=True)
+    xs = [tg.Tensor(rng.normal(size=INPUT), requires_grad=True) for _ in range(steps)]
+    for _, x in tg.steps(xs):
+        h = cell(x, h)
+    return cell, xs, start, (h * np.linspace(-1, 2, HIDDEN)).sum()
+
+
+def rnn(steps=6):
+    rng = np.random.default_rng(0)
+    cell = nn.RNNCell(INPUT, HIDDEN, rng=rng)
+    h = start = tg.Tensor(rng.normal(size=HIDDEN), requires_grad=True)
+    xs = [tg.Tensor(rng.normal(size=INPUT), requires_grad=True) for _ in range(steps)]
+    losses = []
+    for _, x in tg.steps(xs):
+        h = cell(x, h)
+        losses.append((h * np.linspace(-1, 2, HIDDEN)).sum())
+    return cell, xs, start, losses
+
+
+def stacked():
+    rng = np.random.default_rng(0)
+    layers = nn.LSTM(INPUT, HIDDEN, num_layers=2, rng=rng)
+    x = tg.Tensor(rng.normal(size=(2, INPUT)), requires_grad=True)
+    states, _ = layers(x)
+    return layers, x, (states[-1] * np.linspace(-1, 2, HIDDEN)).sum()
+
+
+def relative(a, b, whole):
+    return np.max(np.abs(a - b)) / np.max(np.abs(whole))
+
+
+# How a route is written, and the same with Python's `re`, where a landmark is the last character of its name.
+ALONG = {
+    "": "",
+    ".*": ".*",
+    "(i | g) c+ h": "[ig]c+h",
+    "c* h": "c*h",
+    ".* f .*": ".*f.*",
+    "!h* h": "[^h]*h",
+    ". . .": "...",
+    "(i c | f c | .)* h": "(ic|fc|.)*h",
+    ".{2,5}": ".{2,5}",
+    "(c | h)? .* o h": "[ch]?.*oh",
+}
+ACROSS = {
+    "c*": "c*",
+    "h*": "h*",
+    "c+": "c+",
+    "": "",
+    "c* h c*": "c*hc*",
+    ".{2}": "..",
+    ".{1,}": ".+",
+    "!c .*": "[^c].*",
+}
+
+
+@pytest.mark.parametrize("source", ["first input", "second input", "initial cell state", "recurrent weight"])
+def test_every_route_is_the_sum_over_its_paths(source):
+    cell, xs, c0, loss = lstm()
+    to = {"first input": xs[0], "second input": xs[1], "initial cell state": c0, "recurrent weight": cell.weight_hh}
+    source = to[source]
+    trace, every = tg.trace_gradient(loss, to=source), brute_force.paths([loss], source)
+    assert trace.count_paths() == len(every)
+    for text, pattern in ALONG.items():
+        expected = brute_force.gradient(every, lambda w, _, p=pattern: brute_force.matches(p, w), source.shape)
+        assert relative(trace.along(text).gradient, expected, trace.total) < 1e-12, text
+    for text, pattern in ACROSS.items():
+        expected = brute_force.gradient(every, lambda _, w, p=pattern: brute_force.matches(p, w), source.shape)
+        assert relative(trace.across(text).gradient, expected, trace.total) < 1e-12, text
+
+
+def test_steps_scopes_and_crossings_are_told_apart():
+    _, xs, _, loss = lstm()
+    trace, every = tg.trace_gradient(loss, to=xs[0]), brute_force.paths([loss], xs[0])
+    cases = {
+        tg.through("h[1]"): lambda w, _: any(m[:2] == ("h", 1) for m in w),
+        tg.through("c[1:]"): lambda w, _: any(m[0] == "c" and m[1] >= 1 for m in w),
+        tg.through("c[:1]"): lambda w, _: any(m[0] == "c" and m[1] < 1 for m in w),
+        tg.along(".* c> .*"): lambda w, _: any(m[0] == "c" and m[2] for m in w),
+        tg.along(".* .[1]> .*"): lambda w, _: any(m[1] == 1 and m[2] for m in w),
+        tg.avoiding("o"): lambda w, _: all(m[0] != "o" for m in w),
+        tg.through("forget/f"): lambda w, _: any(m[0] == "f" for m in w),
+        tg.tbptt(1): lambda _, w: len(w) <= 1,
+        tg.chunks(2): lambda _, w: all(m[1] // 2 == (m[1] + 1) // 2 for m in w),
+        tg.detached("h", [0]): lambda _, w: all(m[:2] != ("h", 0) for m in w),
+        ~tg.across("c*") & tg.through("f"): lambda w, x: any(m[0] != "c" for m in x) and any(m[0] == "f" for m in w),
+    }
+    for route, belongs in cases.items():
+        expected = brute_force.gradient(every, belongs, xs[0].shape)
+        assert relative(trace.on(route).gradient, expected, trace.total) < 1e-12, str(route)
+
+
+def test_a_scope_tells_the_layers_of_a_stack_apart():
+    _, x, loss = stacked()
+    trace = tg.trace_gradient(loss, to=x)
+    lower, upper = trace.through("layer0/h> "), trace.through("layer1/h>")
+    neither = trace.on(~(tg.through("layer0/h>") | tg.through("layer1/h>")))
+    both = trace.on(tg.through("layer0/h>") & tg.through("layer1/h>"))
+    total = lower.gradient + upper.gradient - both.gradient + neither.gradient
+    assert relative(total, trace.total, trace.total) < 1e-12
+    assert lower.share != upper.share
+
+
+ROUTES = [tg.along(text) for text in ALONG] + [tg.across(text) for text in ACROSS]
+CELL, XS, _, LOSS = lstm()
+TRACE = tg.trace_gradient(LOSS, to=XS[0])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(ROUTES), st.sampled_from(ROUTES))
+def test_routes_are_an_algebra_of_sets(r, s):
+    def part(route):
+        return TRACE.on(route).gradient
+
+    assert relative(part(r) + part(~r), TRACE.total, TRACE.total) < 1e-12
+    assert relative(part(r | s), part(r) + part(s) - part(r & s), TRACE.total) < 1e-12
+    assert not part(r & ~r).any()
+    assert relative(part(r | ~r), TRACE.total, TRACE.total) < 1e-12
+
+
+def test_the_full_route_is_the_gradient_and_the_empty_one_exactly_zero():
+    assert relative(TRACE.along(".*").gradient, TRACE.total, TRACE.total) < 1e-15
+    assert not TRACE.on(~tg.along(".*")).gradient.any()
+    assert TRACE.along(".*").share == pytest.approx(1.0)
+
+
+def test_the_highway_is_the_gradient_with_h_detached_between_the_steps():
+    _, xs, _, loss = lstm(steps=8)
+    _, cut_xs, _, cut = lstm(steps=8, detach_h=range(8))
+    assert relative(tg.trace_gradient(loss, to=xs[0]).across("c*").gradient, tg.grad(cut, cut_xs[0]), 1) < 1e-12
+
+
+def test_named_approximations_are_the_same_as_really_detaching():
+    cell, _, _, loss = lstm(steps=9)
+    trace = tg.trace_gradient(loss, to=cell.weight_hh)
+    at = [2, 5, 6]
+    cut_cell, _, _, cut = lstm(steps=9, detach_h=at)
+    assert relative(trace.on(tg.detached("h", at)).gradient, tg.grad(cut, cut_cell.weight_hh), trace.total) < 1e-12
+    boundary = [2, 5]
+    cut_cell, _, _, cut = lstm(steps=9, detach_h=boundary, detach_c=boundary)
+    assert relative(trace.on(tg.chunks(3)).gradient, tg.grad(cut, cut_cell.weight_hh), trace.total) < 1e-12
+    cut_cell, _, _, cut = lstm(steps=9, detach_h=[5], detach_c=[5])
+    part = trace.on(tg.tbptt(2))
+    assert relative(part.gradient, tg.grad(cut, cut_cell.weight_hh), trace.total) < 1e-12
+    assert part.bias == pytest.approx(np.linalg.norm(trace.total - part.gradient) / np.linalg.norm(trace.total))
+    assert part.cosine == pytest.approx(
+        np.sum(trace.total * part.gradient) / np.linalg.norm(trace.total) / np.linalg.norm(part.gradient)
+    )
+
+
+def test_exactly_five_crossings_of_an_rnn_are_lag_five_of_the_ledger():
+    cell, _, _, losses = rnn(steps=8)
+    trace = tg.trace_gradient(losses, to=cell.weight_hh)
+    lag_5 = sum(trace.ledger().contributions[t, t - 5] for t in range(5, 8))
+    assert relative(trace.across("h{5}").gradient, lag_5, trace.total) < 1e-12
+
+
+def test_crossings_are_counted_exactly_and_sum_to_the_gradient():
+    _, xs, _, loss = lstm(steps=5)
+    trace = tg.trace_gradient(loss, to=xs[0])
+    counts = trace.by_crossings("h")
+    assert len(counts) == 5
+    assert relative(sum(part.gradient for part in counts), trace.total, trace.total) < 1e-12
+    every = brute_force.paths([loss], xs[0])
+    for k, part in enumerate(counts):
+        expected = brute_force.gradient(every, lambda _, w, k=k: sum(m[0] == "h" for m in w) == k, xs[0].shape)
+        assert relative(part.gradient, expected, trace.total) < 1e-12
+
+
+def test_the_polynomial_of_crossings_is_the_expected_h_detach_gradient_over_all_masks():
+    _, xs, _, loss = lstm(steps=4)
+    counts, p = tg.trace_gradient(loss, to=xs[0]).by_crossings("h"), 0.3
+    expected = 0
+    for cut in brute_force.subsets(range(3)):
+        _, cut_xs, _, cut_loss = lstm(steps=4, detach_h=cut)
+        expected = expected + p ** (3 - len(cut)) * (1 - p) ** len(cut) * tg.grad(cut_loss, cut_xs[0])
+    polynomial = sum(p**k * part.gradient for k, part in enumerate(counts))
+    assert relative(polynomial, expected, expected) < 1e-12
+
+
+def test_the_shares_of_a_partition_add_up_to_one_and_no_partition_is_refused():
+    classes = {"highway": tg.across("c*"), "detours": ~tg.across("c*")}
+    parts = TRACE.partition(classes)
+    assert sum(part.share for part in parts.values()) == pytest.approx(1.0, abs=1e-12)
+    assert relative(parts["highway"].gradient, TRACE.across("c*").gradient, TRACE.total) < 1e-14
+    with pytest.raises(ValueError, match="belong to 'a' and 'b'"):
+        TRACE.partition({"a": tg.across("c*"), "b": tg.through("f"), "rest": ~(tg.across("c*") | tg.through("f"))})
+    with pytest.raises(ValueError, match="belong to no class"):
+        TRACE.partition({"a": tg.across("c*")})
+
+
+def test_the_leak_path_of_a_gru_is_the_product_of_its_update_gates():
+    """PyTorch's z keeps the old state: from h_0 to h_T by h -> h alone the factor is the product of all z."""
+    cell, xs, h0, loss = gru()
+    leak = tg.trace_gradient(loss, to=h0).on(~tg.along(".* h> (z | r | n) .*") & ~tg.along("(z | r | n) .*"))
+    h, factor = tg.Tensor(h0.data), np.ones(HIDDEN)
+    for x in xs:
+        h = cell(x.detach(), h)
+        zs = [node for node in _ancestors(h) if node.name == "z"]
+        factor = factor * max(zs, key=lambda node: node.index).data
+    assert np.allclose(leak.gradient, np.linspace(-1, 2, HIDDEN) * factor, rtol=1e-12)
+
+
+def _ancestors(node):
+    seen, waiting = {}, [node]
+    while waiting:
+        at = waiting.pop()
+        if at.index not in seen:
+            seen[at.index] = at
+            waiting.extend(at.inputs)
+    return seen.values()
+
+
+def test_without_a_landmark_is_what_is_left_when_its_paths_are_cut():
+    cut = TRACE.without("f")
+    assert relative(cut.gradient, TRACE.avoiding("f").gradient, TRACE.total) < 1e-12
+    two = TRACE.without("f", tg.across("h+"))
+    assert relative(two.gradient, TRACE.on(tg.avoiding("f") & ~tg.across("h+")).gradient, TRACE.total) < 1e-12
+
+
+def test_path_counts_are_those_of_the_formulas():
+    def operations(model, source):
+        return tg.trace_gradient(model[-1] if not isinstance(model[-1], list) else model[-1][-1], to=source)
+
+    for steps in (1, 2, 3, 7):
+        model = gru(steps)
+        assert operations(model, model[2]).count_paths() == 5**steps
+        assert operations(model, model[2]).count_paths(unit="landmark") == 4**steps
+        model = rnn(steps)
+        assert operations(model, model[2]).count_paths() == 1
+    counts = []
+    for steps in (30, 31):
+        model = lstm(steps)
+        counts.append(operations(model, model[2]).count_paths())
+    assert counts[1] / counts[0] == pytest.approx((5 + np.sqrt(21)) / 2, rel=1e-9)
+    model = lstm(12)
+    trace = operations(model, model[2])
+    assert trace.count_paths(tg.across(".*") & ~tg.through("i") & ~tg.through("f") & ~tg.through("o")) >= 1
+    assert trace.count_paths(tg.along("c* h")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "says"),
+    [
+        ("(i | g c+", 0, r"no \) for this"),
+        ("c )", 2, r"no \( for this"),
+        ("c % h", 2, "no such character"),
+        ("c{3", 3, "repetition is written"),
+        ("c{5,2}", 1, "never"),
+        ("h[x]", 1, "steps are written"),
+        ("h[", 1, "steps are written"),
+        ("* c", 0, "does not belong"),
+        ("layer0/", 0, "a scope is followed"),
+        ("c{,3}", 2, "whole number"),
+    ],
+)
+def test_an_error_points_at_the_character(text, column, says):
+    with pytest.raises(ValueError, match=says) as caught:
+        tg.across(text)
+    assert str(caught.value).splitlines()[-1].index("^") - 4 == column
+
+
+def test_questions_that_mean_nothing_are_explained():
+    with pytest.raises(ValueError, match=r"no landmark called 'q'.*c \(\d+\)"):
+        TRACE.across("q*")
+    _, xs, _, loss = lstm(steps=40)
+    long = tg.trace_gradient(loss, to=xs[0])
+    with pytest.raises(ValueError, match=re.escape(".{11}")):
+        long.across(".{11} h .*")
+    with pytest.raises(ValueError, match="no path crosses a step in 'i'"):
+        TRACE.by_crossings("i")
+    with pytest.raises(TypeError, match="routes combine with routes"):
+        tg.across("c*") & "f"
+    with pytest.raises(ValueError, match="whole number from 1"):
+        tg.chunks(0)

@@ -1,0 +1,129 @@
+"""The sweep that keeps paths apart: one row of the cotangent for each state of a deterministic automaton.
+
+Read from the loss back, each edge of a path is an event: perhaps a landmark, perhaps a crossing. The state after a
+suffix of a path is a function of that suffix, so row q of the cotangent at a node is the sum over exactly those
+suffixes that lead to q: no path is counted twice, none is missed, and the rows add up to the plain cotangent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..engine.sweep import AtEdge, sweep
+from ..engine.tensor import Tensor
+from .expression import Mark
+
+Array = npt.NDArray[Any]
+State = Hashable
+# (state, the landmark that an edge comes from, the crossing that it is) -> the next state, or None to drop the paths.
+Advance = Callable[[Any, Mark | None, Mark | None], State | None]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """All paths from a source to some losses. order: the nodes on them, as `tape` gives them."""
+
+    losses: tuple[Tensor, ...]
+    source: Tensor
+    order: dict[int, Any] = field(repr=False)
+
+    def edges(self) -> Iterator[tuple[Any, int, Any]]:
+        """(consumer, slot, producer) for every edge that gradient can flow along, later consumers first."""
+        for node in reversed(self.order.values()):
+            if node.primitive is not None:
+                for slot, x in enumerate(node.inputs):
+                    if x.index in self.order and node.primitive.rules[slot] is not None:
+                        yield node, slot, x
+
+    def marks(self, consumer: Any, producer: Any) -> tuple[Mark | None, Mark | None]:
+        """What an edge reads as for `along`, and for `across`.
+
+        The source is not a landmark of its paths, but leaving it for another step is a crossing.
+        """
+        step, to_step = producer.place.step, consumer.place.step
+        crosses = step is not None and to_step is not None and step != to_step
+        is_landmark = producer.name is not None and producer is not self.source
+        if not crosses and not is_landmark:
+            return None, None
+        mark = Mark(producer.name or "_", producer.place.scope, step, to_step)
+        return (mark if is_landmark else None), (mark if crosses else None)
+
+    def seeds(self, rows: int) -> dict[int, Array]:
+        """The cotangents to start from: 1 for each loss in the first of so many rows."""
+        found: dict[int, Array] = {}
+        for loss in self.losses:
+            if loss.index in self.order:
+                found.setdefault(loss.index, np.zeros((rows, *loss.shape), loss.dtype))[0] += 1.0
+        return found
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an automaton makes of paths: its states, and how each edge that is an event moves them."""
+
+    paths: Paths
+    states: list[State]
+    moves: dict[tuple[int, int], tuple[list[int], list[int]]] = field(repr=False)  # (consumer, slot) -> from, to
+    at: dict[int, set[int]] = field(repr=False)  # by node: the states that some suffix of a path has there
+
+
+def read(paths: Paths, start: State, advance: Advance, limit: int, complaint: str) -> Reading:
+    """Run the automaton over the graph, before any number is computed. Raises ValueError beyond `limit` states."""
+    number: dict[State, int] = {start: 0}
+    states: list[State] = [start]
+    known: dict[tuple[int, Mark | None, Mark | None], int | None] = {}
+
+    def following(q: int, landmark: Mark | None, crossing: Mark | None) -> int | None:
+        event = (q, landmark, crossing)
+        if event not in known:
+            state = advance(states[q], landmark, crossing)
+            if state is not None and state not in number:
+                if len(states) >= limit:
+                    raise ValueError(complaint)
+                number[state] = len(states)
+                states.append(state)
+            known[event] = None if state is None else number[state]
+        return known[event]
+
+    at: dict[int, set[int]] = {index: set() for index in paths.order}
+    for loss in paths.losses:
+        if loss.index in paths.order:
+            at[loss.index].add(0)
+    moves: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+    for consumer, slot, producer in paths.edges():
+        landmark, crossing = paths.marks(consumer, producer)
+        if landmark is None and crossing is None:
+            at[producer.index] |= at[consumer.index]
+            continue
+        pairs = [(q, following(q, landmark, crossing)) for q in sorted(at[consumer.index])]
+        kept = [(q, after) for q, after in pairs if after is not None]
+        moves[consumer.index, slot] = [q for q, _ in kept], [after for _, after in kept]
+        at[producer.index].update(after for _, after in kept)
+    return Reading(paths, states, moves, at)
+
+
+def split(reading: Reading) -> dict[State, Array]:
+    """The gradient of the sum of the losses by the source, apart by the state in which a path arrives there."""
+    paths, rows = reading.paths, len(reading.states)
+
+    def move(consumer: Any, slot: int, part: Array) -> Array | None:
+        if (consumer.index, slot) not in reading.moves:
+            return part
+        before, after = reading.moves[consumer.index, slot]
+        if not before or before == after == list(range(rows)):
+            return part if before else None
+        moved = np.zeros_like(part)
+        for q, r in zip(before, after, strict=True):
+            moved[r] += part[q]
+        return moved
+
+    hooks: dict[int, AtEdge] = {consumer: move for consumer, _ in reading.moves}
+    source = paths.source
+    found = sweep(paths.order, paths.seeds(rows), [source.index], at_edge=hooks)
+    whole = found.get(source.index, np.zeros((rows, *source.shape), source.dtype))
+    return {reading.states[q]: whole[q] for q in sorted(reading.at[source.index])}

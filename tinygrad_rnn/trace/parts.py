@@ -1,0 +1,145 @@
+"""The gradient by route: how much of it flows along a set of paths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .automaton import Paths, read, split
+from .expression import Mark
+from .measure import magnitude, norms_over, percent, shares_of
+from .route import Route, accepts, advance, start
+
+Array = npt.NDArray[Any]
+MOST_STATES = 512
+
+
+@dataclass(frozen=True)
+class Part:
+    """The gradient through a set of paths.
+
+    gradient: of the source's shape. whole: the gradient through all paths.
+    """
+
+    route: str
+    gradient: Array
+    whole: Array
+
+    @property
+    def norm(self) -> float:
+        """The Euclidean norm. Norms of parts do not add up; shares do."""
+        return float(norms_over(self.gradient[None], 1)[0])
+
+    @property
+    def share(self) -> float:
+        """<g_R, g> / <g, g>, signed; the shares of a partition add up to 1. nan where the whole is exactly 0."""
+        return float(shares_of(self.gradient[None], self.whole)[0])
+
+    @property
+    def bias(self) -> float:
+        """|g - g_R| / |g|: the error of taking this part for the whole. nan where the whole is exactly 0."""
+        missing, whole = norms_over(np.stack([self.whole - self.gradient, self.whole]), 1)
+        return float(missing / whole) if whole else math.nan
+
+    @property
+    def cosine(self) -> float:
+        """The cosine of the angle between this part and the whole; nan where one of them is exactly 0."""
+        norm = self.norm
+        return float(self.share * norms_over(self.whole[None], 1)[0] / norm) if norm else math.nan
+
+    def __str__(self) -> str:
+        return f"{self.route}: share {percent(self.share)}, norm {magnitude(self.norm)}"
+
+
+def part_along(paths: Paths, route: Route, whole: Array) -> Part:
+    """The gradient through the paths of one route, by a sweep with a row for each state of its automaton."""
+    check_names(paths, [route])
+    reading = read(paths, start(route), advance_one, MOST_STATES, too_many(route))
+    pieces = [part for state, part in split(reading).items() if accepts(state)]
+    return Part(str(route), np.asarray(sum(pieces, _zeros(paths))), whole)
+
+
+def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[str, Part]:
+    """The gradient, apart by classes to which every path belongs exactly once; all of them in one sweep.
+
+    Raises ValueError where some path belongs to no class or to several: it names the classes.
+    """
+    names, routes = list(classes), list(classes.values())
+    check_names(paths, routes)
+    first = tuple(start(route) for route in routes)
+    reading = read(paths, first, _advance_all, MOST_STATES, too_many(*routes))
+    found = {name: _zeros(paths) for name in names}
+    for states, part in split(reading).items():
+        taken = [name for name, state in zip(names, states, strict=True) if accepts(state)]  # type: ignore[call-overload]
+        if len(taken) != 1:
+            problem = f"belong to {' and '.join(map(repr, taken))}" if taken else "belong to no class"
+            raise ValueError(
+                f"this is no partition: some paths from the source to the loss {problem}. "
+                "Make the classes disjoint with & and ~, and complete with a class of the rest, such as ~(a | b)."
+            )
+        found[taken[0]] = found[taken[0]] + part
+    return {name: Part(f"{name}: {route}", found[name], whole) for name, route in classes.items()}
+
+
+def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
+    """The gradient, apart by how many crossings a path has in this landmark: [exactly 0, exactly 1, ...]."""
+
+    def count(state: int, landmark: Mark | None, crossing: Mark | None) -> int:
+        return state + (crossing is not None and crossing.name == name)
+
+    known = {m.name for c, _, x in paths.edges() for m in paths.marks(c, x) if m and m.crosses}
+    if name not in known:
+        raise ValueError(f"no path crosses a step in {name!r}; paths cross in {', '.join(sorted(known)) or 'nothing'}")
+    reading = read(paths, 0, count, 100_000, "more crossings than can be told apart")
+    found = split(reading)
+    zero = _zeros(paths)
+    return [
+        Part(f"{k} crossings in {name}", found.get(k, zero), whole)
+        for k in range(max(found, default=0) + 1)  # type: ignore[type-var, operator]
+    ]
+
+
+def _zeros(paths: Paths) -> Array:
+    return np.zeros(paths.source.shape, paths.source.dtype)
+
+
+def advance_one(state: Any, landmark: Mark | None, crossing: Mark | None) -> Any:
+    after = advance(state, landmark, crossing)
+    return None if after is False else after
+
+
+def _advance_all(states: Any, landmark: Mark | None, crossing: Mark | None) -> Any:
+    return tuple(advance(state, landmark, crossing) for state in states)
+
+
+def too_many(*routes: Route) -> str:
+    written = ", ".join(map(str, routes))
+    return (
+        f"the automaton of {written} needs more than {MOST_STATES} states, each of which costs a backward sweep. "
+        "Long bounded gaps such as .{11} before a landmark double it with every step: count from the other end, or "
+        "name the step, as in h[3]"
+    )
+
+
+def check_names(paths: Paths, routes: Sequence[Route]) -> None:
+    """Raises ValueError for a name that no landmark on any path has: more likely a slip than a question."""
+    counts: dict[str, int] = {}
+    seen: set[int] = set()
+    for consumer, _, producer in paths.edges():
+        for mark in set(paths.marks(consumer, producer)):
+            if mark is not None and producer.index not in seen:
+                counts[mark.name] = counts.get(mark.name, 0) + 1
+        seen.add(producer.index)
+    for route in routes:
+        for letter in route.letters():
+            if letter.name is not None and letter.name not in counts:
+                known = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items()))
+                raise ValueError(
+                    f"no landmark called {letter.name!r} lies on a path from the source to the loss, so {route} means "
+                    f"nothing here. There are: {known or 'none; name them with .named(...)'}"
+                )
