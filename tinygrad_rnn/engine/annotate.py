@@ -50,8 +50,13 @@ class Within:
     def __enter__(self) -> None:
         if self._before is not None:  # another task or thread may be inside: whose place would be restored?
             raise RuntimeError(f"this tg.{type(self).__name__} is entered already: make a new one for each `with`")
-        self._before = HERE.get()
-        HERE.set(self._inside(self._before))
+        self._before = here = HERE.get()
+        try:
+            HERE.set(self._inside(here))
+        except BaseException:  # an interrupt comes as soon as it is set, before the `with` block guards it
+            self._before = None
+            HERE.set(here)
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         before, self._before = self._before, None
@@ -95,21 +100,24 @@ class Within:
 
 
 def _each_resumption_within(fresh: Callable[[], Within], inner: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-    resume: Callable[[], Any] = functools.partial(next, inner)
+    resume: Callable[[Any], Any] = inner.send
+    value: Any = None
     while True:
         try:
             with fresh():
-                item = resume()
+                item = resume(value)
         except StopIteration as stop:
             return cast(T, stop.value)
+        finally:
+            value = None  # an error kept here would keep all its frames alive
         try:
-            resume = functools.partial(inner.send, (yield item))
+            resume, value = inner.send, (yield item)
         except GeneratorExit:
             with fresh():
                 inner.close()
             raise
         except BaseException as error:
-            resume = functools.partial(inner.throw, error)
+            resume, value = inner.throw, error
 
 
 class scope(Within):  # noqa: N801 - used like a function: `with tg.scope("encoder"):`
