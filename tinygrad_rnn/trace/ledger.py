@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.primitives import behind
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor
 from .measure import magnitude, norms_over, percent, shares_of
@@ -111,34 +112,37 @@ def ledger_of(losses: Sequence[Tensor], source: Tensor) -> Ledger:
     if any(loss.index in outside for loss in losses):
         steps += (None,)
     column = {i: k for k, i in enumerate(steps)}
-    # What arrives, by the step it comes from, at the source and at each tensor made of it outside any step.
-    arrived = {index: np.zeros((len(losses), len(steps), *order[index].shape)) for index in outside}
+    # A single loss needs no axis of its own. What arrives, by the step it comes from, at the source and at each tensor
+    # made of it outside any step:
+    rows = (len(losses),) if len(losses) > 1 else ()
+    arrived = {index: np.zeros((*rows, len(steps), *order[index].shape)) for index in outside}
 
     def keep_uses_apart(consumer: Tensor, slot: int, part: Array) -> Array | None:
         producer = consumer.inputs[slot]
         if _is_use(consumer, producer, outside):
-            arrived[producer.index][:, column[consumer.place.step]] += part
+            arrived[producer.index][behind(len(rows), (column[consumer.place.step],))] += part
         return None if producer is source else part
 
     seeds: dict[int, Array] = {}
     for row, loss in enumerate(losses):
+        mine = (row,) if rows else ()
         if loss.index in order:
-            seeds.setdefault(loss.index, np.zeros((len(losses), *loss.shape), loss.dtype))[row] = 1.0
+            seeds.setdefault(loss.index, np.zeros((*rows, *loss.shape), loss.dtype))[mine] = 1.0
         if loss.index in outside:
-            arrived[loss.index][row, column[None]] = 1.0
+            arrived[loss.index][(*mine, column[None])] = 1.0
     at_uses = {node.index: keep_uses_apart for node in order.values() if any(x.index in outside for x in node.inputs)}
     sweep(order, seeds, keep=(), at_edge=at_uses)
-    # From there to the source, with the steps kept apart by a second leading axis.
-    prefix = {index: node for index, node in order.items() if index in outside}
-    found = sweep(prefix, arrived, keep=[source.index])
+    if len(outside) > 1:  # from there to the source, with the steps kept apart by a leading axis
+        prefix = {index: node for index, node in order.items() if index in outside}
+        arrived = sweep(prefix, arrived, keep=[source.index])
     last = _last_steps(order)
     return Ledger(
-        contributions=found[source.index],
+        contributions=arrived[source.index].reshape((len(losses), len(steps), *source.shape)),
         connected=_connected(order, losses, outside, column),
         loss_steps=tuple(last.get(loss.index) for loss in losses),
         steps=steps,
         source=describe(source),
-        warnings=tuple(_bridges_outside_steps(order)),
+        warnings=tuple(_bridges_outside_steps(order, last)),
     )
 
 
@@ -183,17 +187,15 @@ def _last_steps(order: dict[int, Any]) -> dict[int, int]:
     """For each node its own step; for one outside any step, the last of those that lead to it."""
     last: dict[int, int] = {}
     for index, node in order.items():
-        earlier = [last[x.index] for x in node.inputs if x.index in last]
         if node.place.step is not None:
             last[index] = node.place.step
-        elif earlier:
+        elif earlier := [last[x.index] for x in node.inputs if x.index in last]:
             last[index] = max(earlier)
     return last
 
 
-def _bridges_outside_steps(order: dict[int, Any]) -> list[str]:
+def _bridges_outside_steps(order: dict[int, Any], before: dict[int, int]) -> list[str]:
     """A path that goes from step to step through operations outside any step is probably an oversight."""
-    before = _last_steps(order)
     leads_to_step: set[int] = set()
     for index, node in reversed(order.items()):
         if index in leads_to_step or node.place.step is not None:
