@@ -25,11 +25,13 @@ from .trace import Ledger as Ledger
 from .trace import Part as Part
 from .trace import Route as Route
 from .trace import RouteError as RouteError
+from .trace import StateJacobians as StateJacobians
 from .trace import across as across
 from .trace import along as along
 from .trace import avoiding as avoiding
 from .trace import chunks as chunks
 from .trace import detached as detached
+from .trace import state_jacobians as state_jacobians
 from .trace import tbptt as tbptt
 from .trace import through as through
 from .trace import trace_gradient as trace_gradient

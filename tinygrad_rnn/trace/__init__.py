@@ -1,6 +1,8 @@
 """Where gradient goes across time."""
 
 from .expression import RouteError as RouteError
+from .jacobians import StateJacobians as StateJacobians
+from .jacobians import state_jacobians as state_jacobians
 from .ledger import Lag as Lag
 from .ledger import Ledger as Ledger
 from .measure import magnitude as magnitude

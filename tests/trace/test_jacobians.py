@@ -1,0 +1,111 @@
+"""State Jacobians against finite differences, the closed formulas of the cells, and the theorems about them."""
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn
+
+INPUT, HIDDEN = 3, 4
+
+
+def run(cell, steps, seed=1):
+    rng = np.random.default_rng(seed)
+    h = tg.Tensor(rng.normal(size=HIDDEN), requires_grad=True)
+    state = (h, tg.Tensor(rng.normal(size=HIDDEN), requires_grad=True)) if isinstance(cell, nn.LSTMCell) else h
+    states = [state]
+    for _, x in tg.steps(rng.normal(size=(steps, INPUT))):
+        state = cell(x, state)
+        states.append(state)
+    return states
+
+
+@pytest.mark.parametrize("kind", [nn.RNNCell, nn.LSTMCell, nn.GRUCell])
+def test_products_are_the_derivatives_of_the_last_state_by_an_earlier_one(kind):
+    states = run(kind(INPUT, HIDDEN, rng=0), 6)
+    jacobians = tg.state_jacobians(states)
+    h = [s[0] if isinstance(s, tuple) else s for s in states]
+    n = HIDDEN
+    whole = jacobians.product(6, 0)
+    assert np.allclose(whole[:n, :n], tg.jacobian(h[6], h[0]), rtol=1e-12, atol=1e-15)
+    assert np.allclose(jacobians.products[6, 0], whole, rtol=1e-12, atol=1e-18)
+    assert np.array_equal(jacobians.product(3, 3), np.eye(len(whole)))
+    assert not jacobians.products[2, 4].any()
+
+
+def test_the_factor_of_a_vanilla_rnn_is_the_slope_times_the_weight():
+    cell = nn.RNNCell(INPUT, HIDDEN, rng=0)
+    states = run(cell, 5)
+    for factor, after in zip(tg.state_jacobians(states).factors, states[1:], strict=True):
+        assert np.allclose(factor, np.diag(1 - after.data**2) @ cell.weight_hh.data, rtol=1e-13)
+
+
+def test_the_blocks_of_an_lstm_are_those_of_its_equations():
+    cell = nn.LSTMCell(INPUT, HIDDEN, rng=0)
+    states = run(cell, 1)
+    (h0, c0), (h1, c1) = states
+    gates = {node.name: node.data for node in _ancestors(h1) if node.name in ("i", "f", "g", "o")}
+    w = dict(zip("ifgo", np.split(cell.weight_hh.data, 4), strict=True))
+    i, f, g, o = (gates[k] for k in "ifgo")
+    dc_dh = (
+        np.diag(c0.data * f * (1 - f)) @ w["f"] + np.diag(g * i * (1 - i)) @ w["i"] + np.diag(i * (1 - g**2)) @ w["g"]
+    )
+    slope = o * (1 - np.tanh(c1.data) ** 2)
+    jacobians = tg.state_jacobians(states)
+    assert np.allclose(jacobians.block(1, 0, 1, 1), np.diag(f), rtol=1e-13)
+    assert np.allclose(jacobians.block(1, 0, 1, 0), dc_dh, rtol=1e-12)
+    assert np.allclose(jacobians.block(1, 0, 0, 1), np.diag(slope * f), rtol=1e-12)
+    expected = np.diag(slope) @ dc_dh + np.diag(np.tanh(c1.data) * o * (1 - o)) @ w["o"]
+    assert np.allclose(jacobians.block(1, 0, 0, 0), expected, rtol=1e-12)
+    assert h0.shape == (HIDDEN,)
+
+
+def _ancestors(node):
+    seen, waiting = {}, [node]
+    while waiting:
+        at = waiting.pop()
+        if at.index not in seen:
+            seen[at.index] = at
+            waiting.extend(at.inputs)
+    return seen.values()
+
+
+@pytest.mark.parametrize("scale", [0.3, 1.0, 2.5])
+def test_the_norm_is_below_the_product_of_norms_and_that_below_sigma_gamma(scale):
+    cell = nn.RNNCell(INPUT, HIDDEN, rng=3)
+    cell.weight_hh.data = cell.weight_hh.data * scale
+    bounds = tg.state_jacobians(run(cell, 12)).bounds(cell.weight_hh)
+    assert [bound.lag for bound in bounds] == list(range(1, 13))
+    for bound in bounds:
+        assert bound.exact <= bound.product_of_norms * (1 + 1e-12) <= bound.sigma_gamma * (1 + 1e-12)
+
+
+def test_the_singular_value_bounds_powers_and_the_radius_does_not():
+    w = np.array([[0.5, 20.0], [0.0, 0.5]])
+    states = [tg.Tensor(np.ones(2), requires_grad=True)]
+    for t in range(10):
+        with tg.step(t):
+            states.append(tg.Tensor(w) @ states[-1])
+    jacobians = tg.state_jacobians(states)
+    assert np.allclose(jacobians.radii, 0.5)
+    norms = [jacobians.singular_values(k, 0)[0] for k in (1, 2, 5, 10)]
+    assert np.allclose(norms, [20.0, 20.0, 6.3, 0.39], rtol=0.01)
+
+
+def test_lyapunov_exponents_sum_to_the_mean_log_determinant():
+    jacobians = tg.state_jacobians(run(nn.LSTMCell(INPUT, HIDDEN, rng=0), 30))
+    exponents = jacobians.lyapunov_exponents()
+    expected = np.mean([np.linalg.slogdet(factor)[1] for factor in jacobians.factors])
+    assert np.isclose(exponents.sum(), expected, rtol=1e-10)
+    assert np.all(np.diff(exponents) <= 0)
+
+
+def test_states_that_are_too_few_or_unconnected_are_explained():
+    cell = nn.RNNCell(INPUT, HIDDEN, rng=0)
+    states = run(cell, 2)
+    with pytest.raises(ValueError, match="at least two"):
+        tg.state_jacobians(states[:1])
+    with pytest.raises(RuntimeError, match="does not depend on the state before"):
+        tg.state_jacobians([states[0], tg.Tensor(np.ones(HIDDEN), requires_grad=True) * 2.0])
+    with pytest.raises(ValueError, match="0 <= i <= tau <= 2"):
+        tg.state_jacobians(states).product(0, 1)

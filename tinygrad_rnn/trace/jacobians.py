@@ -1,0 +1,153 @@
+"""State Jacobians: how a small change of the state at one step changes the state at the next, and at all later ones.
+
+    ds_tau/ds_i = J_{tau-1} ... J_{i+1} J_i,    J_t = ds_{t+1}/ds_t,    later factors on the left
+
+s_t is everything that leaves step t: h in an RNN or GRU, (h, c) in an LSTM, whose blocks are then those of
+[[dh'/dh, dh'/dc], [dc'/dh, dc'/dc]].
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..engine.sweep import AtEdge, describe, sweep, tape
+from ..engine.tensor import Tensor
+
+Array = npt.NDArray[Any]
+State = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class StateJacobians:
+    """The one-step Jacobians of a sequence of states, and what follows from their products.
+
+    factors: (steps - 1, n, n); factors[t] is ds_{t+1}/ds_t, n the number of elements of a state.
+    sizes: how many of the n belong to each tensor of the state, in order.
+    """
+
+    factors: Array
+    sizes: tuple[int, ...]
+
+    def product(self, tau: int, i: int) -> Array:
+        """ds_tau/ds_i, (n, n); the identity where tau = i."""
+        steps = len(self.factors)
+        if not 0 <= i <= tau <= steps:
+            raise ValueError(f"ds_tau/ds_i needs 0 <= i <= tau <= {steps}; got tau = {tau}, i = {i}")
+        result = np.eye(self.factors.shape[-1])
+        for factor in self.factors[i:tau]:
+            result = factor @ result
+        return result
+
+    @cached_property
+    def products(self) -> Array:
+        """All of them: [tau, i] is ds_tau/ds_i, (steps, steps, n, n), and 0 where tau < i, since there is no path."""
+        steps, n = len(self.factors) + 1, self.factors.shape[-1]
+        table = np.zeros((steps, n, steps * n))  # side by side, so that a step is one product of matrices
+        table[0, :, :n] = np.eye(n)
+        for tau in range(1, steps):
+            np.matmul(self.factors[tau - 1], table[tau - 1, :, : tau * n], out=table[tau, :, : tau * n])
+            table[tau, :, tau * n : (tau + 1) * n] = np.eye(n)
+        return table.reshape(steps, n, steps, n).swapaxes(1, 2)
+
+    @cached_property
+    def norms(self) -> Array:
+        """The spectral norm of each factor, (steps - 1,): the most by which one step can stretch a change."""
+        return np.asarray(np.linalg.norm(self.factors, 2, axis=(1, 2)))
+
+    @cached_property
+    def radii(self) -> Array:
+        """The spectral radius of each factor, (steps - 1,). It does not bound products; the norm does."""
+        return np.asarray(np.abs(np.linalg.eigvals(self.factors)).max(axis=-1))
+
+    def singular_values(self, tau: int, i: int) -> Array:
+        """Of ds_tau/ds_i, largest first: the largest is its norm, largest by smallest its condition number."""
+        return np.linalg.svd(self.product(tau, i), compute_uv=False)
+
+    def bounds(self, w: Tensor | Array, gamma: float = 1.0) -> list[Bound]:
+        """For ds_T/ds_i, i = T-1 down to 0, its norm beside the two bounds on it, each at least as large.
+
+        w: the recurrent weight of a vanilla RNN. gamma: the largest slope of its nonlinearity, 1 for tanh, 1/4 for the
+        logistic function. It is the largest *singular value* of w that the theorem is about, not its spectral radius
+        (Pascanu, Mikolov and Bengio 2013).
+        """
+        sigma = float(np.linalg.norm(w.data if isinstance(w, Tensor) else w, 2))
+        last = len(self.factors)
+        rows, product, of_norms = [], np.eye(self.factors.shape[-1]), 1.0
+        for i in range(last - 1, -1, -1):
+            product, of_norms = product @ self.factors[i], of_norms * float(self.norms[i])
+            lag = last - i
+            rows.append(Bound(lag, float(np.linalg.norm(product, 2)), of_norms, (sigma * gamma) ** lag))
+        return rows
+
+    def lyapunov_exponents(self) -> Array:
+        """The average growth per step of n independent directions, (n,), in nats, largest first.
+
+        Directions are kept orthogonal by a QR decomposition at each step (Benettin et al. 1980), so that products of
+        many factors neither overflow nor collapse onto the first. -inf where a direction is lost altogether.
+        """
+        directions, growth = np.eye(self.factors.shape[-1]), np.zeros(self.factors.shape[-1])
+        for factor in self.factors:
+            directions, r = np.linalg.qr(factor @ directions)
+            with np.errstate(divide="ignore"):
+                growth += np.log(np.abs(np.diagonal(r)))
+        return np.sort(growth / len(self.factors))[::-1]
+
+    def block(self, tau: int, i: int, row: int, column: int) -> Array:
+        """One block of ds_tau/ds_i, between two tensors of the state, by their position: (0, 1) is dh/dc of (h, c)."""
+        edges = np.cumsum((0, *self.sizes))
+        return self.product(tau, i)[edges[row] : edges[row + 1], edges[column] : edges[column + 1]]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The norm of ds_T/ds_{T-lag}, and two bounds: exact <= product of the norms <= (sigma gamma)^lag."""
+
+    lag: int
+    exact: float
+    product_of_norms: float
+    sigma_gamma: float
+
+
+def state_jacobians(states: Sequence[Tensor | State]) -> StateJacobians:
+    """The Jacobians between the states of consecutive steps, one pruned sweep each.
+
+    states: h at each step, or a tuple such as (h, c) at each step, in order of time; batches of one.
+    Raises RuntimeError where a state does not depend on the one before it.
+    """
+    given = [state if isinstance(state, tuple) else (state,) for state in states]
+    if len(given) < 2:
+        raise ValueError(f"state_jacobians needs the states of at least two steps; got {len(given)}")
+    factors = [_one_step(before, after, t) for t, (before, after) in enumerate(itertools.pairwise(given))]
+    return StateJacobians(np.stack(factors), tuple(x.size for x in given[0]))
+
+
+def _one_step(before: State, after: State, t: int) -> Array:
+    """The tensors of a state are coordinates of their own: the flow from h to the c that it was made of is cut."""
+    size = sum(y.size for y in after)
+    rows = np.eye(size)
+    starts = np.cumsum([0, *(y.size for y in after)])
+    order = tape(after, before)
+    seeds = {y.index: rows[:, a : a + y.size].reshape((size, *y.shape)) for y, a in zip(after, starts, strict=False)}
+    stop: dict[int, AtEdge] = {x.index: _nothing for x in before}
+    seeds = {index: seed for index, seed in seeds.items() if index in order}
+    found = sweep(order, seeds, [x.index for x in before], at_edge=stop)
+    if not found:
+        raise RuntimeError(
+            f"the state after step {t} does not depend on the state before it: {describe(before[0])}. "
+            "Does the cell use the state that it is given?"
+        )
+    zeros = [np.zeros((size, x.size)) for x in before]
+    return np.hstack(
+        [found[x.index].reshape(size, -1) if x.index in found else z for x, z in zip(before, zeros, strict=True)]
+    )
+
+
+def _nothing(consumer: Any, slot: int, part: Any) -> None:
+    return None
