@@ -157,7 +157,7 @@ power = define(
     "power",
     np.power,
     lambda g, y, a, b: g * (b * a ** where(a == 0, where(b == 0, 1, b - 1), b - 1)),
-    lambda g, y, a, b: g * (y * log(where(a == 0, 1, a))),
+    lambda g, y, a, b: g * (y * log(where(a == 0, y.dtype.type(1), a))),  # in the precision of y, if a has less
 )
 
 exp = define("exp", np.exp, lambda g, y, x: g * y)
@@ -195,7 +195,7 @@ def _softplus(x: Array) -> Array:
 tanh = define("tanh", np.tanh, lambda g, y, x: g * (1.0 - y * y))
 sigmoid = define("sigmoid", _sigmoid, lambda g, y, x: g * (y * (1.0 - y)))
 softplus = define("softplus", _softplus, lambda g, y, x: g * sigmoid(x))
-relu = define("relu", lambda x: np.maximum(x, 0), lambda g, y, x: where(x > 0, g, 0.0), analytic=False)
+relu = define("relu", lambda x: np.maximum(x, 0), lambda g, y, x: where(x <= 0, 0.0, g), analytic=False)
 
 # Choosing: a `where` selects and never multiplies, since inf * False is nan ---------------------------------------
 
@@ -207,9 +207,10 @@ equal = define("equal", np.equal)
 not_equal = define("not_equal", np.not_equal)
 
 
-def _winner(g: Any, wins: Any, ties: Any) -> Any:
-    """All of the gradient where an operand wins, half of it at a tie."""
-    return where(ties, g * 0.5, where(wins, g, 0.0))
+def _winner(g: Any, y: Any, mine: Any, other: Any) -> Any:
+    """All of the gradient where an operand is what came out (a NaN, too), half of it at a tie."""
+    came_out = where(y == y, mine == y, mine != mine)
+    return where(mine == other, g * 0.5, where(came_out, g, 0.0))
 
 
 where: Primitive = define(
@@ -222,15 +223,15 @@ where: Primitive = define(
 maximum = define(
     "maximum",
     np.maximum,
-    lambda g, y, a, b: _winner(g, a > b, a == b),
-    lambda g, y, a, b: _winner(g, b > a, a == b),
+    lambda g, y, a, b: _winner(g, y, a, b),
+    lambda g, y, a, b: _winner(g, y, b, a),
     analytic=False,
 )
 minimum = define(
     "minimum",
     np.minimum,
-    lambda g, y, a, b: _winner(g, a < b, a == b),
-    lambda g, y, a, b: _winner(g, b < a, a == b),
+    lambda g, y, a, b: _winner(g, y, a, b),
+    lambda g, y, a, b: _winner(g, y, b, a),
     analytic=False,
 )
 # At the two edges the gradient passes, as in PyTorch.

@@ -662,12 +662,14 @@ def tensors(*xs: TensorLike) -> tuple[Tensor, ...]:
 
 
 def pair(a: TensorLike, b: TensorLike) -> tuple[Tensor, ...]:
-    """The quick case of `tensors`: two, both Tensors or one a float beside a float tensor."""
+    """The quick cases of `tensors`: two of them, or one and a number or an array of floats."""
     if isinstance(a, Tensor):
         if isinstance(b, Tensor):
             return a, b
         if type(b) in _NUMBERS and a.value.dtype.kind == "f":
             return a, constant(np.array(b, a.value.dtype))
+        if type(b) is np.ndarray and b.dtype.kind == "f":
+            return a, constant(b.copy("K"))
     elif type(a) in _NUMBERS and isinstance(b, Tensor) and b.value.dtype.kind == "f":
         return constant(np.array(a, b.value.dtype)), b
     return tensors(a, b)
