@@ -174,5 +174,5 @@ def test_loading_under_a_live_tape_makes_its_backward_raise():
     model = Model()
     y = model.readout(np.ones(4)).sum()
     model.load_state_dict(other_state())
-    with pytest.raises(RuntimeError, match="weight|bias"):
+    with pytest.raises(RuntimeError, match="weight"):
         y.backward()

@@ -119,7 +119,7 @@ def test_replacing_an_attribute_replaces_the_parameter():
 def test_what_a_plain_container_would_hide_from_training_is_refused(hide, what):
     model = nn.Module()
     model.layers = hide([what()])
-    with pytest.raises(TypeError, match=r"Module\.layers is a plain .* ModuleList"):
+    with pytest.raises(TypeError, match=r"Module\.layers is a plain .*ModuleList"):
         list(model.parameters())
 
 
@@ -143,6 +143,8 @@ def test_a_module_list_is_a_list_that_opens_a_scope_for_each_of_its_modules():
     nested.rows = nn.ModuleList([nn.ModuleList([nn.Linear(1, 1)])])
     assert nested.rows[0][0](np.ones(1)).place.scope == "rows/0/0"
     assert next(nested.named_parameters())[0] == "rows.0.0.weight"
+    model.blocks.gain = nn.Parameter(np.ones(1))
+    assert "blocks.gain" in dict(model.named_parameters())
     with pytest.raises(TypeError, match="holds modules"):
         model.blocks.append(tg.Tensor(1.0))
 

@@ -46,7 +46,7 @@ def fitting(data: Any, dtype: np.dtype[Any], what: str) -> Array:
 def _numeric(dtype: Any) -> np.dtype[Any]:
     settled: np.dtype[Any] = np.dtype(dtype)
     if settled.kind not in "fiubc":
-        raise TypeError(f"a Tensor holds numbers; dtype {settled} does not")
+        raise TypeError(f"a Tensor holds numbers; {shortened(dtype)} is no dtype of numbers")
     return settled
 
 
@@ -72,7 +72,7 @@ def _one_axis(axis: Any, given: Sequence[Any], ndim: int, operation: str) -> int
         )
     settled = settled if settled < 0 else settled - ndim
     if [a if a < 0 else a - ndim for a in given].count(settled) > 1:
-        raise ValueError(f"{operation}: axis {axis} is named twice in {tuple(given)}")
+        raise ValueError(f"{operation}: axis {axis} is named twice in {tuple(given)} ({HERE.get()})")
     return settled
 
 

@@ -60,6 +60,7 @@ def jvp(y: Tensor, x: Targets, v: Any) -> Array:
 
 def jacobian(y: Tensor, x: Tensor, create_graph: bool = False) -> Any:
     """dy/dx, of shape (*y.shape, *x.shape), in one backward sweep with a row for each element of y."""
+    _checked_outputs([y, x])
     rows = vjp(y, x, np.eye(y.size, dtype=y.dtype).reshape((y.size, *y.shape)), create_graph)
     return rows.reshape((*y.shape, *x.shape))
 

@@ -90,10 +90,11 @@ def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
 def linear(x: TensorLike, w: TensorLike, b: TensorLike | None = None) -> Tensor:
     """x W^T + b, the layer of PyTorch: x (..., inputs), w (outputs, inputs), b (outputs,) -> (..., outputs)."""
     inputs = tensors(x, w) if b is None else tensors(x, w, b)
-    if inputs[1].ndim != 2 or inputs[0].ndim == 0:
+    x, w = inputs[:2]
+    if w.ndim != 2 or x.ndim == 0 or x.shape[-1] != w.shape[1] or any(bias.shape != w.shape[:1] for bias in inputs[2:]):
         raise ValueError(
-            f"linear needs x of shape (..., inputs) and w of shape (outputs, inputs); got {inputs[0].shape} and "
-            f"{inputs[1].shape}"
+            "linear: x is (..., inputs), w is (outputs, inputs) and b is (outputs,); got "
+            f"{', '.join(map(describe, inputs))} ({HERE.get()})"
         )
     return record(p.linear, inputs)
 
@@ -129,7 +130,10 @@ def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0
     if not isinstance(indices_or_sections, (list, tuple, np.ndarray)):
         indices_or_sections = whole(indices_or_sections, "split: the number of parts")
         if indices_or_sections <= 0 or length % indices_or_sections:
-            raise ValueError(f"an axis of length {length} cannot be split into {indices_or_sections} equal parts")
+            raise ValueError(
+                f"split: axis {axis} of {describe(x)}, cannot be cut into {indices_or_sections} equal parts "
+                f"({HERE.get()})"
+            )
         size = length // indices_or_sections
         cuts = [size * k for k in range(1, indices_or_sections)]
     else:
@@ -143,7 +147,7 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     """Surrounded by a constant: `pad_width` is a number, (before, after), or one such pair for each axis."""
     (x,) = tensors(x)
     if mode != "constant":
-        raise ValueError(f'pad knows mode="constant" only, not {mode!r}; build others with tg.concatenate')
+        raise ValueError(f'pad: mode is "constant", not {mode!r}; build others with tg.concatenate ({HERE.get()})')
     try:
         pairs = np.broadcast_to(np.array(pad_width), (x.ndim, 2))
     except ValueError:
@@ -151,7 +155,7 @@ def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: 
     if pairs.dtype.kind not in "iu" or (pairs < 0).any():
         raise ValueError(
             f"pad: pad_width is a number, (before, after), or such a pair for each of the {x.ndim} axes, whole numbers "
-            f"from 0; got {shortened(pad_width)} for {describe(x)}"
+            f"from 0; got {shortened(pad_width)} for {describe(x)} ({HERE.get()})"
         )
     widths = tuple((int(a), int(b)) for a, b in pairs)
     return record(p.pad, (x,), {"widths": widths, "value": real(constant_values, "pad: constant_values")})
@@ -169,7 +173,10 @@ def embedding(weight: TensorLike, ids: Any) -> Tensor:
     (weight,) = tensors(weight)
     rows = np.asarray(ids.value if isinstance(ids, Tensor) else ids)
     if rows.dtype.kind not in "iu":
-        raise TypeError(f"embedding: rows are looked up by whole numbers, not {rows.dtype} ({HERE.get()})")
+        kind = f"{rows.dtype}, " if rows.dtype.kind == "f" else ""
+        raise TypeError(f"embedding: rows are looked up by whole numbers; got {kind}{shortened(ids)} ({HERE.get()})")
+    if weight.ndim == 0:
+        raise ValueError(f"embedding: weight is (rows, features); got {describe(weight)} ({HERE.get()})")
     if rows.size and (rows.min() < 0 or rows.max() >= len(weight)):
         raise IndexError(
             f"embedding: ids from {rows.min()} to {rows.max()} do not fit the {len(weight)} rows of {describe(weight)} "
@@ -187,7 +194,7 @@ def einsum(subscripts: str, *operands: TensorLike) -> Tensor:
     inputs, arrow, out = subscripts.replace(" ", "").partition("->")
     terms = inputs.split(",")
     if len(terms) != len(xs):
-        raise ValueError(f"einsum {subscripts!r} has {len(terms)} terms for {len(xs)} operands")
+        raise ValueError(f"einsum {subscripts!r}: {len(terms)} terms for {len(xs)} operands ({HERE.get()})")
     terms, dots = _spell_out(terms, xs, subscripts)
     if arrow:
         out = out.replace("...", dots)
@@ -205,17 +212,18 @@ def _check_letters(terms: list[str], out: str, xs: Sequence[Tensor], subscripts:
     for term, x in zip(terms, xs, strict=True):
         for c, n in zip(term, x.shape, strict=True):
             if not c.isascii() or not c.isalpha():
-                raise ValueError(f"einsum {subscripts!r}: {c!r} is not a letter")
+                raise ValueError(f"einsum {subscripts!r}: {c!r} is not a letter ({HERE.get()})")
             if lengths.setdefault(c, n) != n and 1 not in (lengths[c], n):
                 shapes = ", ".join(str(x.shape) for x in xs)
                 raise ValueError(
-                    f"einsum {subscripts!r}: {c} stands for axes of length {lengths[c]} and {n}; operands are {shapes}"
+                    f"einsum {subscripts!r}: {c} stands for axes of length {lengths[c]} and {n}; operands are {shapes} "
+                    f"({HERE.get()})"
                 )
             lengths[c] = builtins.max(lengths[c], n) if n else 0
     for c in out:
         if c not in lengths or out.count(c) > 1:
             problem = "stands for no axis of an operand" if c not in lengths else "is named twice"
-            raise ValueError(f"einsum {subscripts!r}: {c!r} in the result {problem}")
+            raise ValueError(f"einsum {subscripts!r}: {c!r} in the result {problem} ({HERE.get()})")
 
 
 def _spell_out(terms: list[str], xs: Sequence[Tensor], subscripts: str) -> tuple[list[str], str]:
@@ -227,7 +235,7 @@ def _spell_out(terms: list[str], xs: Sequence[Tensor], subscripts: str) -> tuple
     spelled_out = [term.replace("...", dots[longest - n :]) for term, n in zip(terms, lengths, strict=True)]
     for term, x in zip(spelled_out, xs, strict=True):
         if len(term) != x.ndim:
-            raise ValueError(f"einsum {subscripts!r} has a term of {len(term)} axes for an operand of shape {x.shape}")
+            raise ValueError(f"einsum {subscripts!r}: {term!r} has {len(term)} axes for {describe(x)} ({HERE.get()})")
     return spelled_out, dots
 
 
@@ -237,7 +245,10 @@ def _diagonal(x: Tensor, term: str) -> tuple[Tensor, str]:
         if term.count(c) > 1:
             first, second = term.index(c), term.rindex(c)
             if x.shape[first] != x.shape[second]:
-                raise ValueError(f"einsum: {c!r} stands for axes of lengths {x.shape[first]} and {x.shape[second]}")
+                raise ValueError(
+                    f"einsum: {c!r} stands for axes of lengths {x.shape[first]} and {x.shape[second]} of {describe(x)} "
+                    f"({HERE.get()})"
+                )
             steps = np.arange(x.shape[first])
             moved = x.moveaxis((first, second), (0, 1))[steps, steps]
             return _diagonal(moved, c + "".join(d for k, d in enumerate(term) if k not in (first, second)))

@@ -309,7 +309,7 @@ class Tensor(p.Recorded):
         (x,) = tensors(x)
         dtype = np.dtype(dtype)
         if dtype.kind not in "fiub" and not (dtype.kind == "c" and not x.tracked):
-            raise TypeError(f"{describe(x)}, cannot become {dtype}: a Tensor with a gradient holds real numbers")
+            raise TypeError(f"{describe(x)}, cannot become {dtype} ({HERE.get()}): its gradient is of real numbers")
         if dtype.kind != "f":
             return constant(x.value.astype(dtype), x.name)
         return record(p.astype, (x,), {"dtype": dtype})
@@ -414,7 +414,9 @@ class Tensor(p.Recorded):
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         settled = negative_axes(tuple(order), x.ndim, "transpose") if order else tuple(range(-1, -x.ndim - 1, -1))
         if len(settled) != x.ndim:
-            raise ValueError(f"transpose of {describe(x)}, needs all its {x.ndim} axes in their new order; got {order}")
+            raise ValueError(
+                f"transpose: {describe(x)}, needs all its {x.ndim} axes in their new order; got {order} ({HERE.get()})"
+            )
         return record(p.transpose, (x,), {"axes": settled})
 
     @property
@@ -438,7 +440,9 @@ class Tensor(p.Recorded):
         starts = negative_axes(source, x.ndim, "moveaxis")
         ends = [a + x.ndim for a in negative_axes(destination, x.ndim, "moveaxis")]
         if len(starts) != len(ends):
-            raise ValueError(f"moveaxis needs as many destinations as sources; got {source} and {destination}")
+            raise ValueError(
+                f"moveaxis: as many destinations as sources; got {source} and {destination} ({HERE.get()})"
+            )
         rest = [a for a in range(-x.ndim, 0) if a not in starts]
         for end, start in sorted(zip(ends, starts, strict=True)):
             rest.insert(end, start)
@@ -458,7 +462,7 @@ class Tensor(p.Recorded):
         (x,) = tensors(x)
         gone = negative_axes(axis, x.ndim, "squeeze")
         if axis is not None and any(x.shape[a] != 1 for a in gone):
-            raise ValueError(f"squeeze removes axes of length 1; {describe(x)}, is longer along axis {axis}")
+            raise ValueError(f"squeeze: axis {axis} of {describe(x)}, is not of length 1 ({HERE.get()})")
         return x.reshape([n for a, n in enumerate(x.shape) if n != 1 or a - x.ndim not in gone])
 
     @spelled(np.broadcast_to)
@@ -473,11 +477,17 @@ class Tensor(p.Recorded):
         An element of a stack is the very tensor that was stacked, so that paths do not fork at a stack of states.
         """
         if self.primitive is p.stack and HERE.get().recording:
-            first, rest = (index[0], index[1:]) if type(index) is tuple and index else (index, ())
-            if type(first) is int and -len(self) <= first < len(self) and self.params["axis"] == -self.ndim:
-                stacked = self.inputs[first]
+            items, axis = index if type(index) is tuple else (index,), self.params["axis"] + self.ndim
+            before, at, rest = items[:axis], items[axis : axis + 1], items[axis + 1 :]
+            if (
+                before == (slice(None),) * axis
+                and at
+                and type(at[0]) is int
+                and -len(self.inputs) <= at[0] < len(self.inputs)
+            ):
+                stacked = self.inputs[at[0]]
                 if stacked.index < self.index and stacked.dtype == self.dtype:
-                    return stacked[rest] if rest else stacked
+                    return stacked[before + rest] if rest else stacked
         try:
             is_gather, settled = indexing.parse(index, self.shape)
         except IndexError as error:
@@ -509,6 +519,8 @@ class Tensor(p.Recorded):
             return a * b
         if b.ndim <= 2:
             return a @ b
+        if a.shape[-1] != b.shape[-2]:
+            raise ValueError(f"dot: {_HINTS['matmul']} ({HERE.get()}); got {describe(a)} and {describe(b)}")
         rows, columns = "abcdefghij"[: a.ndim - 1], "klmnopqrst"[: b.ndim - 1]
         subscripts = f"{rows}z,{columns[:-1]}z{columns[-1]}->{rows}{columns}"
         return record(p.einsum, (a, b), {"subscripts": subscripts})
@@ -562,7 +574,11 @@ class Tensor(p.Recorded):
         return int(self._number("int"))
 
     def __index__(self) -> int:
-        return self.value.__index__()
+        if self.ndim or self.dtype.kind not in "iu":
+            raise TypeError(
+                f"{describe(self)}, of {self.dtype} is not a whole number, so it cannot be an index or a count"
+            )
+        return int(self.value)
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -605,7 +621,8 @@ class Tensor(p.Recorded):
             "tg.concatenate of its parts"
         )
 
-    __delitem__ = __setitem__
+    def __delitem__(self, index: Any) -> NoReturn:
+        self[index] = None
 
 
 _new = object.__new__
@@ -709,7 +726,6 @@ def constant(value: Array, name: str | None = None) -> Tensor:
 
 _HINTS = {
     "matmul": "The last axis of the first and the last but one of the second must be equally long",
-    "linear": "x is (..., inputs), w is (outputs, inputs) and b is (outputs,)",
     "concatenate": "All must have the same shape but for the axis along which they are joined",
     "stack": "All must have the same shape",
     "broadcast_to": "Shapes broadcast from the right: a size stays, or grows from 1",

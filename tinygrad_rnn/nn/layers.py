@@ -11,7 +11,7 @@ from ..engine.functions import embedding, linear
 from ..engine.tensor import Tensor, tensors
 from .init import Rng, check_sizes, generator, linear_bound, normal, uniform
 from .module import Module, Parameter
-from .shapes import check_features, where
+from .shapes import check_features
 
 
 class Linear(Module):
@@ -60,7 +60,7 @@ class Embedding(Module):
         try:
             return embedding(self.weight, ids).named("x")
         except (TypeError, IndexError) as error:
-            raise type(error)(f"{where(self)}: {error}") from error
+            raise type(error)(f"{self!r}: {error}") from error
 
     def extra_repr(self) -> str:
         return f"{self.num_embeddings}, {self.embedding_dim}"

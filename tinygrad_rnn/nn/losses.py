@@ -13,7 +13,7 @@ Reduction = Literal["mean", "sum", "none"]
 REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {"mean": Tensor.mean, "sum": Tensor.sum, "none": lambda x: x}
 
 
-def cross_entropy(input: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
+def cross_entropy(input: Any, target: Any, *, reduction: Reduction = "mean") -> Tensor:
     """-log softmax(input)[target]: the nats it takes to be told the right class; divide by log(2) for bits.
 
     input: logits (batch, classes), or (classes,) for one example. target: whole numbers from 0 to classes - 1, (batch,)
@@ -44,7 +44,7 @@ def cross_entropy(input: Any, target: Any, reduction: Reduction = "mean") -> Ten
     return reduce(-logits.log_softmax(axis=-1)[right])
 
 
-def mse_loss(input: Any, target: Any, reduction: Reduction = "mean") -> Tensor:
+def mse_loss(input: Any, target: Any, *, reduction: Reduction = "mean") -> Tensor:
     """(input - target)^2, its mean or sum over all elements, or "none" of these. Raises ValueError for unequal shapes,
     since broadcasting (5, 1) against (5,) would compare every prediction with every target."""
     prediction, truth = tensors(input, target)

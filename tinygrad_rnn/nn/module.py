@@ -191,7 +191,8 @@ class ModuleList(Module):
             module._adopt(f"{self._scope}/{k}")
 
     def _attributes(self) -> Iterable[tuple[str, Any]]:
-        return ((str(k), module) for k, module in enumerate(self._items))
+        others = [(name, value) for name, value in vars(self).items() if name != "_items"]
+        return [*((str(k), module) for k, module in enumerate(self._items)), *others]
 
     def __len__(self) -> int:
         return len(self._items)

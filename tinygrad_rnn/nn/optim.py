@@ -38,14 +38,14 @@ class Optimizer(ABC):
 
     def step(self) -> None:
         """Changes every parameter that has a gradient. Raises RuntimeError if none has."""
-        if all(p.grad is None for p in self.params):
-            raise RuntimeError("no parameter has a gradient yet: call loss.backward() first, and then optimizer.step()")
         memory, settings = list(self.memory), []
         for k, p in enumerate(self.params):
             if p.grad is not None:
                 g = p.grad + self.weight_decay * p.data if self.weight_decay else p.grad
                 w, memory[k] = self.update(p.data, g, memory[k])
                 settings += replacement(p, w)
+        if not settings:
+            raise RuntimeError("no parameter has a gradient yet: call loss.backward() first, and then optimizer.step()")
         commit([*settings, (self, "memory", memory)])
 
     def zero_grad(self) -> None:
@@ -64,7 +64,7 @@ class SGD(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Tensor], lr: float = 1e-3, momentum: float = 0.0, weight_decay: float = 0.0
+        self, params: Iterable[Tensor], lr: float = 1e-3, momentum: float = 0.0, *, weight_decay: float = 0.0
     ) -> None:
         super().__init__(params, lr, weight_decay)
         self.momentum = _at_least_zero("momentum", momentum)

@@ -76,8 +76,8 @@ class RecurrentLayers(Module):
         num_layers: int = 1,
         bias: bool = True,
         batch_first: bool = False,
-        bidirectional: bool = False,
         *,
+        bidirectional: bool = False,
         dtype: DTypeLike = np.float64,
         rng: Rng = None,
     ) -> None:
@@ -164,12 +164,14 @@ class RNN(RecurrentLayers):
         nonlinearity: str = "tanh",
         bias: bool = True,
         batch_first: bool = False,
-        bidirectional: bool = False,
         *,
+        bidirectional: bool = False,
         dtype: DTypeLike = np.float64,
         rng: Rng = None,
     ) -> None:
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, bidirectional, dtype=dtype, rng=rng)
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, bidirectional=bidirectional, dtype=dtype, rng=rng
+        )
         self.nonlinearity = checked_nonlinearity(nonlinearity)
 
     def _step(self, *weights: Any) -> Step:
@@ -225,13 +227,15 @@ class GRU(RecurrentLayers):
         num_layers: int = 1,
         bias: bool = True,
         batch_first: bool = False,
-        bidirectional: bool = False,
         *,
+        bidirectional: bool = False,
         reset_after: bool = True,
         dtype: DTypeLike = np.float64,
         rng: Rng = None,
     ) -> None:
-        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, bidirectional, dtype=dtype, rng=rng)
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, bidirectional=bidirectional, dtype=dtype, rng=rng
+        )
         self.reset_after = reset_after
 
     def _step(self, *weights: Any) -> Step:
