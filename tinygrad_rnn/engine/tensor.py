@@ -309,7 +309,9 @@ class Tensor(p.Recorded):
         (x,) = tensors(x)
         dtype = np.dtype(dtype)
         if dtype.kind not in "fiub" and not (dtype.kind == "c" and not x.tracked):
-            raise TypeError(f"{describe(x)}, cannot become {dtype} ({HERE.get()}): its gradient is of real numbers")
+            raise TypeError(
+                f"astype: {describe(x)}, cannot become {dtype} ({HERE.get()}): its gradient is of real numbers"
+            )
         if dtype.kind != "f":
             return constant(x.value.astype(dtype), x.name)
         return record(p.astype, (x,), {"dtype": dtype})
@@ -476,23 +478,28 @@ class Tensor(p.Recorded):
 
         An element of a stack is the very tensor that was stacked, so that paths do not fork at a stack of states.
         """
-        if self.primitive is p.stack and HERE.get().recording:
-            items, axis = index if type(index) is tuple else (index,), self.params["axis"] + self.ndim
-            before, at, rest = items[:axis], items[axis : axis + 1], items[axis + 1 :]
-            if (
-                before == (slice(None),) * axis
-                and at
-                and type(at[0]) is int
-                and -len(self.inputs) <= at[0] < len(self.inputs)
-            ):
-                stacked = self.inputs[at[0]]
-                if stacked.index < self.index and stacked.dtype == self.dtype:
-                    return stacked[before + rest] if rest else stacked
+        if self.primitive is p.stack and HERE.get().recording and (found := self._unstacked(index)) is not None:
+            return found
         try:
             is_gather, settled = indexing.parse(index, self.shape)
         except IndexError as error:
             raise IndexError(f"{error}. Indexed was {describe(self)} ({HERE.get()})") from None
         return record(p.gather if is_gather else p.take_slice, (self,), {"index": settled})
+
+    def _unstacked(self, index: Any) -> Tensor | None:
+        """What `index` takes of the one stacked tensor that it names, if it names one that is still as it was."""
+        items, axis = index if type(index) is tuple else (index,), self.params["axis"] + self.ndim
+        before, at, rest = items[:axis], items[axis : axis + 1], items[axis + 1 :]
+        if not at or not isinstance(at[0], (int, np.integer)) or isinstance(at[0], bool):
+            return None
+        if any(not isinstance(item, slice) or item != slice(None) for item in before):
+            return None
+        if not -len(self.inputs) <= at[0] < len(self.inputs):
+            return None
+        stacked = self.inputs[at[0]]
+        if stacked.index > self.index or stacked.dtype != self.dtype:
+            return None
+        return stacked[before + rest] if rest else stacked
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
