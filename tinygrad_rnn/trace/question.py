@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor, seed_of
-from . import counting, parts, route
+from . import counting, heaviest, parts, route
 from .automaton import Paths
+from .heaviest import TopPaths
 from .ledger import Ledger, ledger_of
 from .parts import Part
 from .route import Route
@@ -79,6 +80,22 @@ class GradientTrace:
     def by_crossings(self, name: str) -> list[Part]:
         """The gradient apart by how often a path crosses time in a landmark: [exactly 0 times, exactly 1, ...]."""
         return parts.by_crossings(self.paths, name, self.total)
+
+    def top_paths(
+        self,
+        k: int = 5,
+        unit: heaviest.Unit = "state",
+        by: heaviest.By = "norm",
+        within: Route | None = None,
+        most_expansions: int = 100_000,
+    ) -> TopPaths:
+        """The k heaviest single paths, in exact order, and what all others carry together.
+
+        unit: "state", a path is where it crosses time, as in c c h; or "landmark", all landmarks it meets.
+        by: "norm", or "share", which is signed and ordered by its size. within: only the paths of a route.
+        most_expansions: where the search stops at the latest; it then says how far its answer is proven.
+        """
+        return heaviest.top_paths(self.paths, k, unit, by, within, self.total, most_expansions)
 
     def count_paths(self, route: Route | None = None, unit: Literal["operation", "landmark"] = "operation") -> int:
         """How many paths there are, exactly; of a route, if given (by operations only)."""

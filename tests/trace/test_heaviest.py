@@ -1,0 +1,112 @@
+"""The heaviest paths against the list of all paths, sorted."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tests.trace import brute_force
+from tests.trace.test_routes import gru, lstm
+
+
+def all_words(losses, source, unit, belongs=lambda landmarks, crossings: True):
+    """-> {(word, steps): contribution} with parallel ways added up."""
+    found = {}
+    for landmarks, crossings, part in brute_force.paths(losses, source):
+        if belongs(landmarks, crossings):
+            # The source's own crossing is not part of the name of a path by states: it begins every one of them.
+            marks = landmarks if unit == "landmark" else [m for m in crossings if m[0] != "_"]
+            key = tuple((name, step) for name, step, _ in marks)
+            found[key] = found.get(key, 0) + part
+    return found
+
+
+@pytest.mark.parametrize("by", ["norm", "share"])
+@pytest.mark.parametrize("unit", ["state", "landmark"])
+@pytest.mark.parametrize("which", ["input", "weight"])
+def test_the_order_is_exactly_that_of_all_paths_sorted(which, unit, by):
+    cell, xs, _, loss = lstm(steps=4)
+    source = xs[0] if which == "input" else cell.weight_hh
+    trace = tg.trace_gradient(loss, to=source)
+    whole = trace.total
+    expected = all_words([loss], source, unit)
+
+    def weight(part):
+        return np.linalg.norm(part) if by == "norm" else abs(np.sum(part * whole) / np.sum(whole * whole))
+
+    ranked = sorted(map(weight, expected.values()), reverse=True)
+    top = trace.top_paths(12, unit=unit, by=by)
+    found = [path.norm if by == "norm" else abs(path.share) for path in top]
+    assert top.gap == 0
+    assert np.allclose(found, ranked[: len(found)], rtol=1e-12)
+    assert len(top) == min(12, len(ranked))
+    for path in top:
+        key = tuple(zip(path.word, path.steps, strict=True))
+        assert np.allclose(path.gradient, expected[key], rtol=1e-10, atol=1e-18)
+    rest = whole - sum(path.gradient for path in top)
+    assert top.rest_norm == pytest.approx(np.linalg.norm(rest))
+    assert top.rest_share + sum(path.share for path in top) == pytest.approx(1.0)
+
+
+def test_all_paths_together_leave_nothing():
+    _, xs, _, loss = lstm(steps=3)
+    top = tg.trace_gradient(loss, to=xs[0]).top_paths(100)
+    assert len(top) == 4
+    assert top.rest_norm < 1e-15
+
+
+def test_within_a_route_only_its_paths_are_ranked():
+    _, xs, _, loss = lstm(steps=4)
+    trace = tg.trace_gradient(loss, to=xs[0])
+    route = ~tg.across("c*") & tg.through("f")
+    top = trace.top_paths(4, unit="landmark", within=route)
+    expected = all_words(
+        [loss], xs[0], "landmark", lambda w, x: any(m[0] != "c" for m in x) and any(m[0] == "f" for m in w)
+    )
+    ranked = sorted((np.linalg.norm(part) for part in expected.values()), reverse=True)
+    assert np.allclose([path.norm for path in top], ranked[:4], rtol=1e-12)
+
+
+def test_a_gru_is_searched_too():
+    _, xs, _, loss = gru(4)
+    trace = tg.trace_gradient(loss, to=xs[0])
+    ranked = sorted((np.linalg.norm(part) for part in all_words([loss], xs[0], "landmark").values()), reverse=True)
+    assert np.allclose([path.norm for path in trace.top_paths(6, unit="landmark")], ranked[:6], rtol=1e-12)
+
+
+def test_a_search_that_stops_at_its_limit_says_how_far_it_is_proven():
+    _, xs, _, loss = lstm(steps=14, hidden=3)
+    trace = tg.trace_gradient(loss, to=xs[0])
+    proven, stopped = trace.top_paths(5), trace.top_paths(5, most_expansions=3)
+    assert proven.gap == 0
+    assert stopped.gap > 0
+    assert "stopped after 3 expansions" in str(stopped)
+    best = proven[0].norm
+    assert all(path.norm <= best * (1 + 1e-12) for path in stopped)
+
+
+def test_words_are_printed_by_runs_and_the_rest_is_always_shown():
+    _, xs, _, loss = lstm(steps=6)
+    text = str(tg.trace_gradient(loss, to=xs[0]).top_paths(40))
+    assert "c^5" in text
+    assert "all other paths together" in text
+
+
+def test_misuse_is_explained():
+    _, xs, _, loss = lstm()
+    trace = tg.trace_gradient(loss, to=xs[0])
+    with pytest.raises(ValueError, match="unit is"):
+        trace.top_paths(unit="operation")
+    with pytest.raises(ValueError, match="at least one"):
+        trace.top_paths(0)
+
+
+def test_the_bound_is_never_below_what_a_completion_carries():
+    """Taken from the queue in falling order of bounds, weights fall too: checked over every prefix of the answer."""
+    _, xs, _, loss = lstm(steps=5)
+    trace = tg.trace_gradient(loss, to=xs[0])
+    long = [path.norm for path in trace.top_paths(15)]
+    for k in (1, 3, 7):
+        assert np.allclose([path.norm for path in trace.top_paths(k)], long[:k], rtol=1e-12)
+    assert all(a >= b for a, b in itertools.pairwise(long))
