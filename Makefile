@@ -3,6 +3,10 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 
+# The matrices here are small: more threads cost more than they bring, and two that spin on one core cost far more.
+export OPENBLAS_NUM_THREADS ?= 1
+export OMP_NUM_THREADS ?= 1
+
 .PHONY: demo test check check-full bench clean
 
 demo: .venv/demo.installed

@@ -96,7 +96,8 @@ def draw(model: CharacterModel, text: characters.Text, path: Path) -> None:
     """Three steps of a small model of the same kind, every operation visible, after a backward pass."""
     small = CharacterModel(type(model.recurrent).__name__, len(text.alphabet), hidden=4, dtype=np.float64)
     ids = text.encode("the ")
-    loss = nn.cross_entropy(small(ids[:3])[-1], int(ids[3])).named("loss")
+    states, _ = small.recurrent(small.embedding(ids[:3]))
+    loss = nn.cross_entropy(small.head(states[-1]), int(ids[3])).named("loss")
     loss.backward(keep="all")
     tg.draw(loss, view="ops").save(path, dpi=110)
 
@@ -163,8 +164,8 @@ def words(traces: dict[str, dict[str, list[Any]]], bits: dict[str, float], ngram
         + ", ".join(f"{was[name]:.0e} ({name})" for name in was)
         + ".",
         f"At lag {TRACED - 1} it is 0 exactly, not vanished: W_hh there multiplies the initial state, which is 0.",
-        f"The {best} reads best here, {bits[best]:.2f} bits per character; it beats {beaten} of the {len(ngrams)} n-gram "
-        "baselines. A short memory already says most about the next character.",
+        f"The {best} reads best here, {bits[best]:.2f} bits per character; it beats {beaten} of the {len(ngrams)} "
+        "n-gram baselines. A short memory already says most about the next character.",
     ]
 
 

@@ -19,6 +19,9 @@ from .engine.derivatives import jvp as jvp
 from .engine.derivatives import vjp as vjp
 from .engine.functions import *  # noqa: F403 - it lists its names in __all__
 from .engine.tensor import Tensor as Tensor
+from .graph import Drawing as Drawing
+from .graph import RenderError as RenderError
+from .graph import draw as draw
 from .trace import GradientTrace as GradientTrace
 from .trace import Lag as Lag
 from .trace import Ledger as Ledger

@@ -1,8 +1,8 @@
 """`make bench`: the time of one LSTM training step, as a ratio to NumPy by hand and to PyTorch eager.
 
-Every contestant runs in a process of its own, since their thread pools disturb each other, and all use the same number
-of threads. They are asked in turn for one batch of repetitions each, so that whatever else the machine does meets
-all of them; a ratio is taken within one round, and printed as median (smallest..largest) of the rounds.
+Every contestant runs each problem in a fresh process of its own: thread pools disturb each other, and so does the heap
+that an earlier problem leaves behind. All use the same number of threads. They are asked in turn for one batch of
+repetitions each, so that whatever else the machine does meets all of them; a ratio is taken within one round.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-ROWS = {  # (T, batch, in, hidden) -> the ratio to NumPy by hand that we want to stay below
+ROWS = {  # (T, batch, in, hidden) -> the largest ratio to NumPy by hand that we want
     (50, 1, 8, 16): 2.7,
     (100, 16, 32, 64): 1.7,
     (100, 32, 64, 128): 1.2,
@@ -23,18 +23,74 @@ ROWS = {  # (T, batch, in, hidden) -> the ratio to NumPy by hand that we want to
 TARGET_TORCH = 0.75
 ROUNDS = 15
 SECONDS_PER_BATCH = 0.2
-AGREEMENT = 1e-4  # relative to the largest element, in float32
-THREADS = os.environ.get("OMP_NUM_THREADS", "1")
+AGREEMENT = 1e-4  # in float32, relative to the largest element
+THREADS = os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count())
 OURS, COLLECTING, BY_HAND, TORCH = "tinygrad_rnn", "tinygrad_rnn (collecting)", "NumPy by hand", "PyTorch eager"
+LINE = "{:>4} {:>5} {:>3} {:>6}  {:>7} {:>6} {:>5}  {:<26}  {:<20}  {:<27}  {}"
+TITLES = ("T", "batch", "in", "hidden", "us/step", "us/op", "ops")
+RATIOS = ("ours / NumPy by hand", "same, not frozen", "ours / PyTorch eager", "PyTorch / NumPy")
+
+
+def main():
+    torch_python, torch_note = find_torch()
+    print("One LSTM training step in float32: T steps forward, the mean of h**2, backward to all four parameters.")
+    print(f"NumPy {np.__version__}; {torch_note}; {THREADS} thread(s) each, as OMP_NUM_THREADS or the machine has it.")
+    print("us: microseconds of ours for each of the T steps, and for each of all the operations recorded.")
+    print(f"Ratios: median (smallest..largest) of {ROUNDS} rounds. gc.freeze() after set-up, but where it says not.\n")
+    print(LINE.format(*TITLES, *RATIOS))
+    for sizes, target in ROWS.items():
+        times, operations = measure(sizes, torch_python)
+        microseconds = 1e6 * statistics.median(times[OURS])
+        ratios = (
+            ratio(times, OURS, BY_HAND, target),
+            ratio(times, COLLECTING, BY_HAND),
+            ratio(times, OURS, TORCH, TARGET_TORCH),
+            ratio(times, TORCH, BY_HAND),
+        )
+        speed = f"{microseconds / sizes[0]:.1f}", f"{microseconds / operations:.2f}", operations
+        print(LINE.format(*sizes, *speed, *ratios), flush=True)
+
+
+def find_torch():
+    """-> an interpreter that can import PyTorch, or None; and a note that says which version, or why there is none."""
+    python = os.environ.get("TINYGRAD_RNN_TORCH_PYTHON", sys.executable)
+    try:
+        command = [python, "-c", "import torch; print(torch.__version__)"]
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
+        return None, f"PyTorch SKIPPED ({reason}; TINYGRAD_RNN_TORCH_PYTHON may name an interpreter that has it)"
+    return python, f"PyTorch {found.stdout.strip()}"
+
+
+def measure(sizes, torch_python):
+    """-> for every contestant its seconds for a training step, one number a round; and the length of our tape."""
+    peers = {
+        BY_HAND: Peer(sys.executable, "numpy_bptt", "frozen", sizes),
+        OURS: Peer(sys.executable, "tinygrad_lstm", "frozen", sizes),
+        COLLECTING: Peer(sys.executable, "tinygrad_lstm", "collecting", sizes),
+    }
+    if torch_python is not None:
+        peers[TORCH] = Peer(torch_python, "torch_eager", "frozen", sizes)
+    results = {name: peer.hear() for name, peer in peers.items()}
+    check_agreement(results)
+    repetitions = {name: max(1, round(SECONDS_PER_BATCH / peer.time(1))) for name, peer in peers.items()}
+    times = {name: [] for name in peers}
+    for _ in range(ROUNDS):
+        for name, peer in peers.items():
+            times[name].append(peer.time(repetitions[name]))
+    for peer in peers.values():
+        peer.close()
+    return times, results[OURS]["operations"]
 
 
 class Peer:
-    """A contestant in its own process, spoken to in lines of JSON (see peer.py)."""
+    """A contestant in its own process; see peer.py."""
 
-    def __init__(self, python, module, collector):
+    def __init__(self, python, module, collector, sizes):
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), THREADS)
         self.process = subprocess.Popen(
-            [python, "-m", "tests.benchmarks.peer", module, collector],
+            [python, "-m", "tests.benchmarks.peer", module, collector, *map(str, sizes)],
             cwd=Path(__file__).parents[2],
             env=os.environ | threads,
             stdin=subprocess.PIPE,
@@ -42,95 +98,42 @@ class Peer:
             text=True,
         )
 
-    def ask(self, *request):
-        print(json.dumps(request), file=self.process.stdin, flush=True)
+    def hear(self):
         answer = self.process.stdout.readline()
         if not answer:
-            raise SystemExit(f"{' '.join(self.process.args)} ended while it was asked for {request}")
+            raise SystemExit(f"a contestant ended before it answered: {' '.join(self.process.args)}")
         return json.loads(answer)
 
+    def time(self, repetitions):
+        print(repetitions, file=self.process.stdin, flush=True)
+        return self.hear()
+
     def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def torch_python():
-    """-> an interpreter that can import PyTorch, or None; and a line that says which, or why there is none."""
-    python = os.environ.get("TINYGRAD_RNN_TORCH_PYTHON", sys.executable)
-    asked = subprocess.run([python, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True)
-    if asked.returncode == 0:
-        return python, f"PyTorch {asked.stdout.strip()}"
-    reason = (asked.stderr.strip().splitlines() or ["no message"])[-1]
-    return None, f"PyTorch SKIPPED ({reason}; TINYGRAD_RNN_TORCH_PYTHON may name an interpreter that has it)"
+        self.process.communicate()
 
 
 def check_agreement(results):
-    """Refuse to time contestants that do not compute the same loss and the same gradients."""
-    expected = results[BY_HAND]
+    """Ends the program unless all contestants compute the same loss and the same gradients."""
+    expected = numbers(results[BY_HAND])
     for peer, result in results.items():
-        for what in ("loss", *expected["gradients"]):
-            a, b = (np.array(r["loss"] if what == "loss" else r["gradients"][what]) for r in (result, expected))
-            error = np.max(np.abs(a - b)) / np.max(np.abs(b))
+        for what, found in numbers(result).items():
+            error = np.max(np.abs(found - expected[what])) / np.max(np.abs(expected[what]))
             if not error <= AGREEMENT:
                 raise SystemExit(f"no ratio: {peer} and {BY_HAND} differ by {error:.1e} (relative) in {what}")
 
 
-def measure(peers, sizes):
-    """-> for every peer its seconds per training step, one number per round; and the operations on our tape."""
-    results = {name: peer.ask("prepare", *sizes) for name, peer in peers.items()}
-    check_agreement(results)
-    repetitions = {name: max(1, round(SECONDS_PER_BATCH / peer.ask("time", 1))) for name, peer in peers.items()}
-    times = {name: [] for name in peers}
-    for _ in range(ROUNDS):
-        for name, peer in peers.items():
-            times[name].append(peer.ask("time", repetitions[name]))
-    return times, results[OURS]["operations"]
+def numbers(result):
+    return {name: np.array(values) for name, values in {"loss": result["loss"], **result["gradients"]}.items()}
 
 
 def ratio(times, name, other, target=None):
-    """-> "median (smallest..largest)", and with a target whether the median keeps below it."""
-    if other not in times:
-        return "not measured"
+    """-> "median (smallest..largest)" of name / other, and with a target whether the median keeps to it."""
+    if other not in times or name not in times:
+        return "skipped"
     ratios = [a / b for a, b in zip(times[name], times[other], strict=True)]
     middle = statistics.median(ratios)
     verdict = "" if target is None else f" {'<=' if middle <= target else 'ABOVE'} {target}"
     return f"{middle:.2f} ({min(ratios):.2f}..{max(ratios):.2f}){verdict}"
-
-
-def main():
-    python, torch_line = torch_python()
-    peers = {
-        BY_HAND: Peer(sys.executable, "numpy_bptt", "frozen"),
-        OURS: Peer(sys.executable, "tinygrad_lstm", "frozen"),
-        COLLECTING: Peer(sys.executable, "tinygrad_lstm", "collecting"),
-    }
-    if python is not None:
-        peers[TORCH] = Peer(python, "torch_eager", "frozen")
-
-    print("One LSTM training step, float32: T steps forward, mean of h**2 over all steps, backward to all parameters.")
-    print(f"NumPy {np.__version__}; {torch_line}; {THREADS} thread(s), set by OMP_NUM_THREADS.")
-    print(f"Ratios: median (smallest..largest) of {ROUNDS} rounds; us: per step of time, and per operation recorded.\n")
-    line = "{:>4} {:>5} {:>3} {:>6}  {:>7} {:>7} {:>6}  {:<27} {:<25} {:<27} {:<18}"
-    titles = ("ours/NumPy by hand", "with gc.freeze() not called", "ours/PyTorch eager", "PyTorch/NumPy")
-    print(line.format("T", "batch", "in", "hidden", "us/step", "us/op", "ops", *titles))
-    for sizes, target in ROWS.items():
-        times, operations = measure(peers, sizes)
-        microseconds = 1e6 * statistics.median(times[OURS])
-        print(
-            line.format(
-                *sizes,
-                f"{microseconds / sizes[0]:.1f}",
-                f"{microseconds / operations:.2f}",
-                operations,
-                ratio(times, OURS, BY_HAND, target),
-                ratio(times, COLLECTING, BY_HAND),
-                ratio(times, OURS, TORCH, TARGET_TORCH),
-                ratio(times, TORCH, BY_HAND),
-            ),
-            flush=True,
-        )
-    for peer in peers.values():
-        peer.close()
 
 
 if __name__ == "__main__":

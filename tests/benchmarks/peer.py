@@ -1,10 +1,13 @@
-"""One contestant in a process of its own; it answers the parent's requests, one line of JSON each way.
+"""One contestant on one problem, in a process of its own; it speaks to the parent in lines of JSON.
 
-    ["prepare", T, batch, in, hidden]  ->  {"loss": ..., "gradients": {name: nested lists}, "operations": n or null}
-    ["time", repetitions]              ->  seconds for one training step, the mean over the repetitions
+Called as `python -m tests.benchmarks.peer MODULE frozen|collecting T BATCH IN HIDDEN`. It first prints
 
-Called as `python -m tests.benchmarks.peer MODULE frozen|collecting`. Frozen: what exists after set-up is hidden from
-Python's cyclic garbage collector by `gc.freeze()`. The collector itself stays on in both cases.
+    {"loss": number, "gradients": {name: nested lists}, "operations": on the tape, or null}
+
+and then answers each line with a number of repetitions by the seconds that one training step took, on average.
+
+frozen: what exists after set-up is hidden from Python's cyclic garbage collector by `gc.freeze()`. The collector itself
+stays on in both cases.
 """
 
 import gc
@@ -18,27 +21,24 @@ import numpy as np
 from tests.benchmarks.problem import make_problem
 
 
-def main(module_name, collector):
+def main(module_name, collector, *sizes):
     contestant = importlib.import_module(f"tests.benchmarks.{module_name}")
-    count_operations = getattr(contestant, "count_operations", lambda loss: None)
-    training_step = None
+    training_step = contestant.prepare(make_problem(*map(int, sizes)))
+    say(results(training_step, getattr(contestant, "count_operations", lambda loss: None)))
+    gc.collect()
+    if collector == "frozen":
+        gc.freeze()
     for line in sys.stdin:
-        request, *arguments = json.loads(line)
-        if request == "prepare":
-            training_step = contestant.prepare(make_problem(*arguments))
-            loss, gradients = training_step()
-            reply = {
-                "loss": loss.item(),
-                "gradients": {name: np.asarray(gradient).tolist() for name, gradient in gradients.items()},
-                "operations": count_operations(loss),
-            }
-            del loss, gradients
-            gc.collect()
-            if collector == "frozen":
-                gc.freeze()
-        else:
-            reply = seconds_per_call(training_step, *arguments)
-        print(json.dumps(reply), flush=True)
+        say(seconds_per_call(training_step, json.loads(line)))
+
+
+def results(training_step, count_operations):
+    loss, gradients = training_step()
+    return {
+        "loss": loss.item(),
+        "gradients": {name: np.asarray(gradient).tolist() for name, gradient in gradients.items()},
+        "operations": count_operations(loss),
+    }
 
 
 def seconds_per_call(function, repetitions):
@@ -46,6 +46,10 @@ def seconds_per_call(function, repetitions):
     for _ in range(repetitions):
         function()
     return (time.perf_counter() - start) / repetitions
+
+
+def say(answer):
+    print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 class Problem:
     """The inputs (T, batch, in) and the parameters in PyTorch's names, layout and gate order i, f, g, o.
 
-    The initial states are zero. The loss looks at every step: with one loss at the end the gradients of the
+    The loss looks at every step: with one loss at the end the gradients of the
     early steps would be so small at T = 1000 that the time of subnormal numbers would be measured.
     """
 
@@ -17,8 +17,16 @@ class Problem:
     parameters: dict[str, np.ndarray]
 
     @property
+    def inputs(self):
+        return self.xs.shape[2]
+
+    @property
     def hidden(self):
         return self.parameters["weight_hh"].shape[1]
+
+    @property
+    def initial_state(self):
+        return np.zeros((self.xs.shape[1], self.hidden), self.xs.dtype)
 
 
 def make_problem(T, batch, inputs, hidden, dtype=np.float32):

@@ -11,7 +11,7 @@ def prepare(problem):
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))  # as many as NumPy's BLAS in the other processes
     xs = torch.from_numpy(problem.xs)
     parameters = {name: torch.from_numpy(p).requires_grad_() for name, p in problem.parameters.items()}
-    zeros = torch.zeros(xs.shape[1], problem.hidden, dtype=xs.dtype)
+    zeros = torch.from_numpy(problem.initial_state)
     n = problem.hidden
 
     def cell(x, h, c):

@@ -1,0 +1,93 @@
+"""Text from users made safe to print: what has no glyph is made visible, what Graphviz would interpret is escaped.
+
+A label is a few lines of different size, which Graphviz draws from its HTML-like labels. Everything that a user can
+name goes through `visible` and `escaped`, so no name can open a tag, an entity, a link or a port, end a string, or
+be replaced by the name of a node.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from dataclasses import dataclass
+
+LONGEST = 48  # characters of a name that are shown
+
+_DELETE = 0x7F
+_EDGE_SPACE = re.compile(r"^ | $|(?<= ) ")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a label, not yet escaped."""
+
+    text: str
+    size: int
+    bold: bool = False
+    italic: bool = False
+    color: str = ""
+
+
+def visible(text: str) -> str:
+    """The text with control characters as pictures (␊), and other invisible ones, lone surrogates and the characters
+    that turn the direction of writing as ‹U+202E›. Longer than `LONGEST` is cut, and how long it was is said."""
+    shown = "".join(map(_visible, text[:LONGEST]))
+    return shown if len(text) <= LONGEST else f"{shown}… ({len(text):,} characters)"
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == _DELETE:
+        return "\u2421"
+    kind = unicodedata.category(character)
+    if kind in ("Cc", "Cf", "Cs", "Zl", "Zp") or (kind == "Cn" and _is_noncharacter(code)):
+        return f"‹U+{code:04X}›"
+    return character
+
+
+def _is_noncharacter(code: int) -> bool:
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+
+
+def escaped(text: str) -> str:
+    """Text as the inside of an HTML-like label, to be shown as it is."""
+    backslashes = text.replace("\\", "\\\\")  # else Graphviz puts the name of the node for \\N, here too
+    return html.escape(_EDGE_SPACE.sub("\u00a0", backslashes))
+
+
+def html_label(lines: tuple[Line, ...]) -> str:
+    """Lines below each other as a Graphviz label; an empty label for none."""
+    return f"<{'<BR/>'.join(map(_line, lines))}>" if lines else ""
+
+
+def _line(line: Line) -> str:
+    text = escaped(line.text or " ")  # Graphviz refuses an empty element
+    text = f"<B>{text}</B>" if line.bold else text
+    text = f"<I>{text}</I>" if line.italic else text
+    color = f' COLOR="{line.color}"' if line.color else ""
+    return f'<FONT POINT-SIZE="{line.size}"{color}>{text}</FONT>'
+
+
+# How wide the letters of DejaVu Sans are, a wide font, as parts of the font size.
+_WIDTHS = {
+    **dict.fromkeys("'ijlIJ", 0.29),
+    **dict.fromkeys(" ,.·/:;|\\f-", 0.35),
+    **dict.fromkeys("()[]!‹›rt\u00a0", 0.42),
+    **dict.fromkeys('"*_`sz?cLFkvxyP', 0.57),
+    **dict.fromkeys("UHNDGOQ&", 0.78),
+    **dict.fromkeys("w#+<=>~×MmW%@…", 0.95),
+}
+
+
+def width(line: Line) -> float:
+    """About how wide the line is, in points, rather more than less."""
+    total = sum(_WIDTHS.get(c, 1.05 if unicodedata.east_asian_width(c) in "WF" else 0.65) for c in line.text)
+    return total * line.size * (1.13 if line.bold else 1.0)
+
+
+def height(line: Line) -> float:
+    """How high the line is, in points."""
+    return line.size * 1.2

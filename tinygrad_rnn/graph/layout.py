@@ -1,0 +1,293 @@
+"""Where the nodes of one column stand: rows from bottom to top in the order of computation, few crossings, short lines.
+
+This is the layered layout of Sugiyama, Tagawa and Toda (1981), with two additions for recurrent networks. A *line*
+(from the operation that takes the old state to the new state, such as f * c and then c) is kept in one row, so that a
+state runs straight through all steps. And what comes from or goes to other columns stands at the side it comes from.
+
+Graphviz could do it, but takes minutes for a few hundred nodes with steps, and draws every step differently.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+Link = tuple[str, str]
+ROW_GAP = 30.0
+NODE_GAP = 12.0
+LINE_GAP = 30.0
+BEND_GAP = 10.0
+SWEEPS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Centres, in points, the lower left corner of everything being (0, 0).
+
+    row: which row a node is in; rows: the lowest and the highest y of each.
+    bends: for links over several rows, where they pass those between: (x, lowest y, highest y).
+    blocked: (node, side) where another node is in the way to that side of the column (-1 left, 1 right).
+    """
+
+    x: dict[str, float]
+    y: dict[str, float]
+    row: dict[str, int]
+    rows: tuple[tuple[float, float], ...]
+    bends: dict[Link, tuple[tuple[float, float, float], ...]]
+    blocked: frozenset[tuple[str, int]]
+    width: float
+    height: float
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """What takes a place in a row: a node, a line of nodes, or a long link that passes (no nodes)."""
+
+    row: int
+    width: float
+    height: float
+    side: int = 0
+    nodes: tuple[str, ...] = ()
+    offsets: tuple[float, ...] = (0.0,)
+    x: float = 0.0
+    near: list[tuple[_Entry, float, float]] = field(default_factory=list)  # the other, its offset minus mine, weight
+
+
+def layout(
+    runs: Sequence[Sequence[str]],
+    size: Mapping[str, tuple[float, float]],
+    links: Sequence[Link],
+    lines: Sequence[Sequence[str]] = (),
+    sides: Mapping[str, int] | None = None,
+    room_above: Mapping[int, float] | None = None,
+) -> Layout:
+    """Arrange the nodes of a column.
+
+    runs: nodes that have rows of their own, bottom to top; inside and among runs links lead from earlier to later.
+    size: width and height of every node.
+    lines: nodes to be kept beside each other in one row, from left to right, linked as a chain.
+    sides: -1 for nodes that belong to the left, 1 for those to the right.
+    room_above: extra space above the last row of run k, for borders and headings.
+    """
+    sides = sides or {}
+    links = list(dict.fromkeys(links))
+    row = _rows(runs, links, lines, sides)
+    if row is None:  # two lines that need each other cannot each be in one row
+        lines = ()
+        row = _rows(runs, links, lines, sides) or {}
+    entries, entry_of = _entries(runs, size, row, lines, sides)
+    passing = _connect(entries, entry_of, row, links)
+    rows = _ordered(entries)
+    _spread(rows)
+    x = {v: e.x + offset for e in entries for v, offset in zip(e.nodes, e.offsets, strict=False)}
+    left = min((e.x - e.width / 2 for e in entries), default=0.0)
+    right = max((e.x + e.width / 2 for e in entries), default=0.0)
+    bounds = _heights(rows, runs, row, room_above or {})
+    bends = {link: tuple((e.x - left, *bounds[e.row]) for e in through) for link, through in passing.items() if through}
+    return Layout(
+        x={v: at - left for v, at in x.items()},
+        y={v: sum(bounds[r]) / 2 for v, r in row.items()},
+        row=row,
+        rows=tuple(bounds),
+        bends=bends,
+        blocked=frozenset(_blocked(rows)),
+        width=right - left,
+        height=bounds[-1][1] if bounds else 0.0,
+    )
+
+
+def _rows(
+    runs: Sequence[Sequence[str]], links: Sequence[Link], lines: Sequence[Sequence[str]], sides: Mapping[str, int]
+) -> dict[str, int] | None:
+    sources: dict[str, list[str]] = defaultdict(list)
+    targets: dict[str, list[str]] = defaultdict(list)
+    for u, v in links:
+        sources[v].append(u)
+        targets[u].append(v)
+    line_of = {v: tuple(line) for line in lines for v in line}
+    row: dict[str, int] = {}
+    lowest = 0
+    for run in runs:
+        among = set(run)
+        # Within a run by longest path; a line waits for all that any of its nodes needs.
+        todo = list(run)
+        while todo:
+            later: list[str] = []
+            for v in todo:
+                if v in row:
+                    continue
+                group = line_of.get(v, (v,))
+                needs = [u for w in group for u in sources[w] if u not in group]
+                if any(u not in row and u in among for u in needs):
+                    later.append(v)
+                    continue
+                at = max([lowest, *(row[u] + 1 for u in needs if u in row)])
+                with_leaf = any(not sources[u] and u not in sides for u in needs)
+                if with_leaf and any(row.get(u) == at - 1 and u in sides for u in needs):
+                    at += 1  # else the leaf would stand in the way of what leads from u to another column
+                row.update(dict.fromkeys(group, at))
+            if len(later) == len(todo):
+                return None
+            todo = later
+        for v in run:
+            if not sources[v] and targets[v] and v not in line_of:  # a leaf stands close to where it is used
+                row[v] = max(lowest, min(row.get(w, lowest + 1) for w in targets[v]) - 1)
+        lowest = max((row[v] for v in run), default=lowest - 1) + 1
+    return row
+
+
+def _entries(
+    runs: Sequence[Sequence[str]],
+    size: Mapping[str, tuple[float, float]],
+    row: Mapping[str, int],
+    lines: Sequence[Sequence[str]],
+    sides: Mapping[str, int],
+) -> tuple[list[_Entry], dict[str, tuple[_Entry, float]]]:
+    line_of = {v: tuple(line) for line in lines for v in line}
+    entries: list[_Entry] = []
+    entry_of: dict[str, tuple[_Entry, float]] = {}
+    for v in (v for run in runs for v in run):
+        if v in entry_of:
+            continue
+        nodes = line_of.get(v, (v,))
+        widths = [size[w][0] for w in nodes]
+        total = sum(widths) + LINE_GAP * (len(nodes) - 1)
+        starts = [sum(widths[:k]) + LINE_GAP * k for k in range(len(nodes))]
+        offsets = tuple(start + width / 2 - total / 2 for start, width in zip(starts, widths, strict=True))
+        side = sides.get(nodes[0], 0) or sides.get(nodes[-1], 0)
+        entry = _Entry(row[v], total, max(size[w][1] for w in nodes), side, nodes, offsets)
+        entries.append(entry)
+        entry_of.update({w: (entry, offset) for w, offset in zip(nodes, offsets, strict=True)})
+    return entries, entry_of
+
+
+def _connect(
+    entries: list[_Entry], entry_of: Mapping[str, tuple[_Entry, float]], row: Mapping[str, int], links: Sequence[Link]
+) -> dict[Link, list[_Entry]]:
+    """Tell the entries of neighbouring rows of each other, adding one for every row that a long link passes."""
+    passing: dict[Link, list[_Entry]] = {}
+    for u, v in links:
+        (first, start), (last, end) = entry_of[u], entry_of[v]
+        if first is last:
+            continue
+        through = [_Entry(r, 2.0, 0.0) for r in range(row[u] + 1, row[v])]
+        entries.extend(through)
+        passing[u, v] = through
+        chain = [(first, start), *((e, 0.0) for e in through), (last, end)]
+        for (a, at_a), (b, at_b) in pairwise(chain):
+            weight = (1.0, 2.0, 16.0)[(not a.nodes) + (not b.nodes)]  # long links above all are to be straight
+            a.near.append((b, at_b - at_a, weight))
+            b.near.append((a, at_a - at_b, weight))
+    return passing
+
+
+def _ordered(entries: list[_Entry]) -> list[list[_Entry]]:
+    """The rows, each from left to right, by sweeps of barycentres; of all sweeps the one with the fewest crossings."""
+    rows: list[list[_Entry]] = [[] for _ in range(max((e.row for e in entries), default=-1) + 1)]
+    for e in entries:
+        rows[e.row].append(e)
+    for members in rows:
+        members.sort(key=lambda e: e.side)
+        _number(members)
+    best, fewest = [list(members) for members in rows], _crossings(rows)
+    for sweep in range(SWEEPS):
+        upwards = sweep % 2 == 0
+        for members in rows if upwards else reversed(rows):
+            members.sort(key=lambda e: (e.side, _barycentre(e, upwards)))
+            _number(members)
+        crossings = _crossings(rows)
+        if crossings < fewest:
+            best, fewest = [list(members) for members in rows], crossings
+    return best
+
+
+def _number(members: list[_Entry]) -> None:
+    """Let x be the place in the row; _spread gives the real one."""
+    at = 0.0
+    for e in members:
+        e.x = at + e.width / 2
+        at += e.width + NODE_GAP
+
+
+def _barycentre(e: _Entry, upwards: bool) -> float:
+    near = [other.x + shift for other, shift, _ in e.near if (other.row < e.row) == upwards]
+    return sum(near) / len(near) if near else e.x
+
+
+def _crossings(rows: list[list[_Entry]]) -> int:
+    total = 0
+    for members in rows:
+        ends = sorted((e.x, other.x + shift) for e in members for other, shift, _ in e.near if other.row > e.row)
+        seen: list[float] = []
+        for _, end in ends:
+            total += len(seen) - bisect_right(seen, end)
+            insort(seen, end)
+    return total
+
+
+def _spread(rows: list[list[_Entry]]) -> None:
+    """Give every entry its x: near to what it is linked with, at a distance from its neighbours."""
+    for members in rows:
+        _number(members)
+        middle = members[-1].x / 2 if members else 0.0
+        for e in members:
+            e.x -= middle
+    for sweep in range(6 * SWEEPS):
+        for members in rows if sweep % 2 == 0 else reversed(rows):
+            wanted, weights = [], []
+            for e in members:
+                total = sum(w for *_, w in e.near)
+                mean = sum(w * (other.x + shift) for other, shift, w in e.near) / total if total else e.x
+                wanted.append(mean)
+                weights.append(total or 0.01)
+            gaps = [
+                (a.width + b.width) / 2 + (NODE_GAP if a.nodes and b.nodes else BEND_GAP) for a, b in pairwise(members)
+            ]
+            for e, at in zip(members, apart(wanted, weights, gaps), strict=True):
+                e.x = at
+
+
+def apart(wanted: Sequence[float], weights: Sequence[float], gaps: Sequence[float]) -> list[float]:
+    """The positions nearest to the wanted ones (weighted least squares) that keep their order and their distances.
+
+    By pooling adjacent violators: neighbours that are too close become one block at their common mean.
+    """
+    shift = [0.0]
+    for gap in gaps:
+        shift.append(shift[-1] + gap)
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, how many
+    for want, weight, by in zip(wanted, weights, shift, strict=False):
+        mean, count = want - by, 1
+        while blocks and blocks[-1][0] >= mean:
+            other, other_weight, others = blocks.pop()
+            mean = (mean * weight + other * other_weight) / (weight + other_weight)
+            weight, count = weight + other_weight, count + others
+        blocks.append((mean, weight, count))
+    means = [mean for mean, _, count in blocks for _ in range(count)]
+    return [mean + by for mean, by in zip(means, shift, strict=False)]
+
+
+def _heights(
+    rows: list[list[_Entry]], runs: Sequence[Sequence[str]], row: Mapping[str, int], room_above: Mapping[int, float]
+) -> list[tuple[float, float]]:
+    extra: dict[int, float] = defaultdict(float)
+    for k, run in enumerate(runs):
+        if run:
+            extra[max(row[v] for v in run)] += room_above.get(k, 0.0)
+    bounds, low = [], 0.0
+    for r, members in enumerate(rows):
+        high = low + max(e.height for e in members)
+        bounds.append((low, high))
+        low = high + ROW_GAP + extra[r]
+    return bounds
+
+
+def _blocked(rows: list[list[_Entry]]) -> set[tuple[str, int]]:
+    found = set()
+    for members in rows:
+        nodes = [v for e in members for v in e.nodes]
+        found |= {(v, -1) for v in nodes[1:]} | {(v, 1) for v in nodes[:-1]}
+    return found

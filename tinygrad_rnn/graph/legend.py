@@ -1,0 +1,46 @@
+"""What the shapes, arrows and numbers of a picture mean, as far as they occur in it."""
+
+from __future__ import annotations
+
+from .figure import Figure, Node
+from .style import Style, kind_of
+
+
+def kinds(figure: Figure, style: Style) -> list[str]:
+    """The kinds of nodes that occur, in the order of the style."""
+    found = {kind_of(n) for n in figure.nodes if not n.again}
+    return [kind for kind in style.looks if kind in found]
+
+
+def notes(figure: Figure) -> list[str]:
+    """Sentences for below the picture."""
+    found = []
+    if any(e.crossing for e in figure.edges):
+        found.append("Heavy arrows lead from one time step to another: the states.")
+    if any(e.slot is not None for e in figure.edges):
+        found.append("Numbers at arrows: which input of the operation, counted from 0.")
+    found += _gradient_notes([n for n in figure.nodes if n.tracked])
+    if any(n.again for n in figure.nodes):
+        found.append("Dashed: a result drawn again beside its use; its own operation is drawn once.")
+    if any(n.replaced for n in figure.nodes):
+        found.append("“data replaced since”: these are not the values that the operations here were computed with.")
+    hidden = sum(n.gap.operations for n in figure.nodes if n.gap is not None)
+    if hidden:
+        found.append(
+            f"Of {figure.operations:,} operations {hidden:,} are not drawn; dashed arrows lead to and from them."
+        )
+    return found
+
+
+def _gradient_notes(tracked: list[Node]) -> list[str]:
+    kept = [n for n in tracked if n.gradient is not None]
+    if not tracked:
+        return ["Nothing here requires a gradient."]
+    if not kept:
+        return ['grad -: no gradient was computed yet, or none was kept: call loss.backward(keep="all").']
+    found = ["|grad|: the Euclidean norm of the gradient that backward kept."]
+    if len(kept) < len(tracked):
+        found.append('grad -: no gradient was computed, or none was kept: backward(keep="all") keeps all.')
+    if any(n.kind == "parameter" for n in kept):
+        found.append("At a parameter |grad| is that of its whole gradient, the sum over all its uses.")
+    return found

@@ -1,0 +1,146 @@
+"""How the nodes of a figure look: one shape and one colour for each kind, and the lines of text in them.
+
+The colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart, or tints of them; each kind
+has a shape of its own too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .figure import Node
+from .labels import Line, height, visible, width
+from .summary import gradient_text, number, shape_text, value_text
+
+FONT = "DejaVu Sans,Verdana,Arial,Helvetica,sans-serif"
+BLACK, GREY, PALE = "#000000", "#595959", "#9A9A9A"
+ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
+BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+
+SMALL = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """attributes: for Graphviz. margin: between the text and the edge of the shape, in points."""
+
+    attributes: Mapping[str, str]
+    margin: tuple[float, float] = (7.0, 5.0)
+
+
+def _look(shape: str, fill: str, line: str, style: str = "filled", pen: str = "1.2", **margins: float) -> Look:
+    attributes = {"shape": shape, "style": style, "fillcolor": fill, "color": line, "penwidth": pen}
+    return Look(attributes, (margins.get("x", 7.0), margins.get("y", 5.0)))
+
+
+LOOKS = {
+    "landmark": _look("box", "#CFE8F8", BLUE, "rounded,filled", "2.4"),
+    "operation": _look("box", "#FFFFFF", GREY, "rounded,filled"),
+    "parameter": _look("cylinder", "#FBE3B0", "#B87F00", y=8.0),
+    "leaf": _look("folder", "#BFE6DA", GREEN, pen="1.6", y=7.0),
+    "constant": _look("note", "#FBF7C4", "#8C8420", x=9.0),
+    "output": _look("octagon", "#F8D5BF", VERMILLION, pen="2.4", x=14.0, y=9.0),
+    "gap": _look("box", "#FFFFFF", PALE, "dashed,filled", x=10.0),
+}
+MEANINGS = {
+    "landmark": "named result",
+    "operation": "operation",
+    "parameter": "parameter, drawn beside each use",
+    "leaf": "leaf that requires a gradient",
+    "constant": "constant",
+    "output": "loss or output",
+    "gap": "not drawn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What a picture looks like, as data: pass another one to `dot_text` for other colours."""
+
+    looks: Mapping[str, Look] = field(default_factory=LOOKS.copy)
+    meanings: Mapping[str, str] = field(default_factory=MEANINGS.copy)
+    font: str = FONT
+    edge: Mapping[str, str] = field(default_factory=lambda: {"color": GREY, "penwidth": "1.1", "arrowsize": "0.6"})
+    crossing: Mapping[str, str] = field(
+        default_factory=lambda: {"color": BLACK, "penwidth": "3.2", "arrowsize": "0.75"}
+    )
+    to_gap: Mapping[str, str] = field(default_factory=lambda: {"color": PALE, "style": "dashed"})
+    step_box: Mapping[str, str] = field(default_factory=lambda: {"color": "#B5B5B5", "fillcolor": "#F5F5F5"})
+    scope_box: Mapping[str, str] = field(default_factory=lambda: {"color": "#8FB3C9", "fillcolor": "#EBF1F5"})
+
+
+def kind_of(node: Node) -> str:
+    """Which look a node has."""
+    if node.output:
+        return "output"
+    return "landmark" if node.kind == "operation" and node.name else node.kind
+
+
+def attributes(node: Node, style: Style) -> dict[str, str]:
+    """What Graphviz needs to draw the shape of a node."""
+    look = dict(style.looks[kind_of(node)].attributes)
+    if node.again:
+        look["style"] = look["style"].replace("filled", "filled,dashed")
+    return look
+
+
+def lines(node: Node, scope: str = "") -> tuple[Line, ...]:
+    """The text of a node. scope: where it is within the box that it is drawn in."""
+    if node.gap is not None:
+        return _gap_lines(node)
+    if _is_plain_number(node):
+        return (Line(number(node.value.low), 11),) if node.value and node.value.low is not None else ()
+    operation = "/".join(filter(None, [visible(scope) if scope else "", node.operation])) if node.operation else ""
+    found = _heading(node, operation)
+    if node.value is not None:
+        found += [Line(text, SMALL if not node.output else 12) for text in _facts(node)]
+    if node.tracked:
+        found.append(Line(gradient_text(node.gradient), SMALL))
+    if node.replaced:
+        found.append(Line("data replaced since", SMALL, italic=True))
+    return tuple(found)
+
+
+def _heading(node: Node, operation: str) -> list[Line]:
+    name = visible(node.name) if node.name else ""
+    kind = kind_of(node)
+    if kind in ("landmark", "output") and name:
+        room = Line(" ", 3)  # below letters such as g
+        return [Line(name, _fitting(name, 28), bold=True), room, *([Line(operation, 10)] if operation else [])]
+    if operation:
+        return [Line(operation, 12 if "/" not in operation else 10)]
+    return [Line(name, _fitting(name, 15), bold=True), Line(" ", 2)] if name else [Line(node.kind, 11, italic=True)]
+
+
+def _fitting(name: str, size: int) -> int:
+    """Longer names in smaller letters."""
+    return max(10, min(size, int(size * 5 / max(5, len(name))))) if len(name) > 3 else size
+
+
+def _facts(node: Node) -> list[str]:
+    assert node.value is not None
+    shape, value = shape_text(node.value), value_text(node.value)
+    return [f"{shape} {value}"] if node.value.shape == () else [shape, value]
+
+
+def _is_plain_number(node: Node) -> bool:
+    """The 1 of 1 - z: a number that needs neither a name nor a shape."""
+    return node.kind == "constant" and not node.name and node.value is not None and node.value.shape == ()
+
+
+def _gap_lines(node: Node) -> tuple[Line, ...]:
+    assert node.gap is not None
+    count = f"{node.gap.operations:,} operation{'s' * (node.gap.operations != 1)}"
+    if not node.gap.whole:
+        return Line(f"… {count} …", 12), Line("not drawn", SMALL)
+    steps = f"… {node.gap.steps:,} step{'s' * (node.gap.steps != 1)} …"
+    span = str(node.gap.first) if node.gap.steps == 1 else f"{node.gap.first} to {node.gap.last}"
+    return Line(steps, 18, bold=True), Line(f"step{'s' * (node.gap.steps != 1)} {span}", 11), Line(count, 11)
+
+
+def size(lines_: tuple[Line, ...], look: Look) -> tuple[float, float]:
+    """Width and height of a node, in points."""
+    wide = max(map(width, lines_), default=0.0) + 2 * look.margin[0]
+    high = sum(map(height, lines_)) + 2 * look.margin[1]
+    return max(24.0, round(wide)), max(20.0, round(high))
