@@ -31,6 +31,7 @@ COLOURS = {"RNN": "#D55E00", "LSTM": "#0072B2", "GRU": "#009E73"}  # Okabe and I
 MARKERS = {"RNN": "o", "LSTM": "s", "GRU": "^"}
 HIDDEN, EMBEDDING, BATCH, STEPS, UPDATES = 96, 32, 32, 50, 400
 TRACED = 40  # characters from the first use of W_hh to the loss
+Traces = dict[str, dict[str, tg.Ledger]]  # before and after training, by model
 SHOWN_LAGS = (0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 38, 39)
 
 
@@ -80,7 +81,7 @@ def bits_per_character(model: CharacterModel, text: characters.Text, rows: int =
     return float(loss_of(model(inputs), targets).item() / np.log(2))
 
 
-def trace(model: CharacterModel, text: characters.Text) -> list[Any]:
+def trace(model: CharacterModel, text: characters.Text) -> tg.Ledger:
     """Where the gradient of the loss after 40 characters comes from, by lag, in float64, over 64 held-out excerpts."""
     exact = CharacterModel(type(model.recurrent).__name__, len(text.alphabet), dtype=np.float64)
     exact.load_state_dict(model.state_dict())
@@ -89,7 +90,7 @@ def trace(model: CharacterModel, text: characters.Text) -> list[Any]:
     question = tg.trace_gradient(loss, to=exact.recurrent.weight_hh_l0)
     ledger = question.ledger()
     assert np.allclose(ledger.total, question.total, rtol=1e-12, atol=1e-15), "the ledger sums to the gradient"
-    return ledger.lags()
+    return ledger
 
 
 def draw(model: CharacterModel, text: characters.Text, path: Path) -> None:
@@ -102,26 +103,26 @@ def draw(model: CharacterModel, text: characters.Text, path: Path) -> None:
     tg.draw(loss, view="ops").save(path, dpi=110)
 
 
-def table(traces: dict[str, dict[str, list[Any]]]) -> str:
+def table(traces: Traces) -> str:
     """Share and norm of the contribution at some lags, for the three models, before and after training."""
     lines = []
     for when, by_model in traces.items():
         lines.append(f"\n{when}: contributions to the gradient of W_hh, by lag (steps back from the loss)")
         lines.append("  lag" + "".join(f"{name + ' share':>13}{'norm':>12}" for name in by_model))
         for lag in SHOWN_LAGS:
-            cells = [lags[lag] for lags in by_model.values()]
+            cells = [ledger.lags()[lag] for ledger in by_model.values()]
             lines.append(f"{lag:>5}" + "".join(f"{percent(at.share):>13}{magnitude(at.norm):>12}" for at in cells))
-        lines.append(
-            f"{'sum':>5}" + "".join(f"{percent(lags[-1].cumulative):>13}{'':>12}" for lags in by_model.values())
-        )
+        sums = [ledger.lags()[-1].cumulative for ledger in by_model.values()]
+        lines.append(f"{'sum':>5}" + "".join(f"{percent(share):>13}{'':>12}" for share in sums).rstrip())
     return "\n".join(lines)
 
 
-def plot(traces: dict[str, dict[str, list[Any]]], path: Path) -> None:
+def plot(traces: Traces, path: Path) -> None:
     """Share and norm against lag: one column before training, one after."""
     figure, axes = plt.subplots(2, 2, figsize=(11, 7), sharex=True, sharey="row", layout="constrained")
     for column, (when, by_model) in enumerate(traces.items()):
-        for name, lags in by_model.items():
+        for name, ledger in by_model.items():
+            lags = ledger.lags()
             style: dict[str, Any] = {"color": COLOURS[name], "marker": MARKERS[name], "markersize": 4, "label": name}
             steps_back = [at.lag for at in lags]
             axes[0, column].plot(steps_back, [at.share for at in lags], **style)
@@ -139,30 +140,23 @@ def plot(traces: dict[str, dict[str, list[Any]]], path: Path) -> None:
     plt.close(figure)
 
 
-def reach(lags: list[Any], part: float = 0.99) -> int:
-    """The lag beyond which all contributions together change the gradient by less than 1 - part of it."""
-    return next(at.lag for at in lags if all(abs(later.cumulative - 1) < 1 - part for later in lags[at.lag :]))
-
-
-def words(traces: dict[str, dict[str, list[Any]]], bits: dict[str, float], ngrams: list[float]) -> list[str]:
+def words(traces: Traces, bits: dict[str, float], ngrams: list[float]) -> list[str]:
     """What to look at, with this run's own numbers."""
     before, after = traces.values()
-    fade = {name: after[name][20].norm / after[name][0].norm for name in after}
-    was = {name: before[name][20].norm / before[name][0].norm for name in before}
+
+    def reach(ledgers: dict[str, tg.Ledger]) -> str:
+        return ", ".join(f"{ledger.horizon(0.99)} ({name})" for name, ledger in ledgers.items())
+
+    def fade(ledgers: dict[str, tg.Ledger]) -> str:
+        norms = {name: [lag.norm for lag in ledger.lags()] for name, ledger in ledgers.items()}
+        return ", ".join(f"{norm[20] / norm[0]:.0e} ({name})" for name, norm in norms.items())
+
     best = min(bits, key=lambda name: bits[name])
     beaten = sum(bits[best] < b for b in ngrams)
     return [
         "Shares add up to 100 %, norms do not: read shares for «how much», norms for «how fast does it fade».",
-        "99 % of the gradient comes from the last "
-        + ", ".join(f"{reach(lags) + 1} steps ({name})" for name, lags in after.items())
-        + " after training, "
-        + ", ".join(f"{reach(lags) + 1} ({name})" for name, lags in before.items())
-        + " before.",
-        "From lag 0 to lag 20 the norm falls to "
-        + ", ".join(f"{fade[name]:.0e} ({name})" for name in fade)
-        + " of itself; before training to "
-        + ", ".join(f"{was[name]:.0e} ({name})" for name in was)
-        + ".",
+        f"99 % of the gradient comes from this many last steps: {reach(after)} after training, {reach(before)} before.",
+        f"From lag 0 to lag 20 the norm falls to {fade(after)} of itself; before training to {fade(before)}.",
         f"At lag {TRACED - 1} it is 0 exactly, not vanished: W_hh there multiplies the initial state, which is 0.",
         f"The {best} reads best here, {bits[best]:.2f} bits per character; it beats {beaten} of the {len(ngrams)} "
         "n-gram baselines. A short memory already says most about the next character.",

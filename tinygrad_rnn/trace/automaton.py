@@ -110,6 +110,37 @@ def read(paths: Paths, start: State, advance: Advance, limit: int, complaint: st
 def split(reading: Reading) -> dict[State, Array]:
     """The gradient of the sum of the losses by the source, apart by the state in which a path arrives there."""
     paths, rows = reading.paths, len(reading.states)
+    source, move = paths.source, mover(reading)
+    hooks: dict[int, AtEdge] = {consumer: move for consumer, _ in reading.moves}
+    found = sweep(paths.order, paths.seeds(rows), [source.index], at_edge=hooks)
+    whole = found.get(source.index, np.zeros((rows, *source.shape), source.dtype))
+    return {reading.states[q]: whole[q] for q in sorted(reading.at[source.index])}
+
+
+def split_by_use(reading: Reading) -> dict[tuple[State, int | None], Array]:
+    """The same, apart also by the step at which the source is used (its own step, if it has one)."""
+    paths, move = reading.paths, mover(reading)
+    found: dict[tuple[State, int | None], Array] = {}
+
+    def arrive(consumer: Any, slot: int, part: Array) -> Array | None:
+        moved: Array | None = move(consumer, slot, part)
+        if moved is None or consumer.inputs[slot] is not paths.source:
+            return moved
+        own = paths.source.place.step
+        step = consumer.place.step if own is None else own
+        for q in reading.at[paths.source.index]:
+            key = (reading.states[q], step)
+            found[key] = found.get(key, 0.0) + moved[q]
+        return None
+
+    hooks: dict[int, AtEdge] = dict.fromkeys(paths.order, arrive)
+    sweep(paths.order, paths.seeds(len(reading.states)), keep=(), at_edge=hooks)
+    return found
+
+
+def mover(reading: Reading) -> AtEdge:
+    """What an edge does to the rows: row q goes where the automaton goes from state q."""
+    rows = len(reading.states)
 
     def move(consumer: Any, slot: int, part: Array) -> Array | None:
         if (consumer.index, slot) not in reading.moves:
@@ -122,8 +153,4 @@ def split(reading: Reading) -> dict[State, Array]:
             moved[r] += part[q]
         return moved
 
-    hooks: dict[int, AtEdge] = {consumer: move for consumer, _ in reading.moves}
-    source = paths.source
-    found = sweep(paths.order, paths.seeds(rows), [source.index], at_edge=hooks)
-    whole = found.get(source.index, np.zeros((rows, *source.shape), source.dtype))
-    return {reading.states[q]: whole[q] for q in sorted(reading.at[source.index])}
+    return move

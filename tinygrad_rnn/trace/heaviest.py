@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..engine.sweep import AtEdge, sweep
-from .automaton import Paths, Reading, read
+from .automaton import Paths, Reading, mover, read
 from .measure import magnitude, norms_over, percent, shares_of
 from .parts import MOST_STATES, advance_one, check_names, too_many
 from .route import Route, accepts, start
@@ -160,15 +160,14 @@ def _from_stop(reading: Reading, stop: Stop, unit: Unit, ends: dict[Stop, Array]
     paths, (index, state), rows = reading.paths, stop, len(reading.states)
     node = paths.order[index]
     reached: dict[Stop, Array] = {}
+    move = mover(reading)
 
     def cut(consumer: Any, slot: int, part: Array) -> Array | None:
         producer = consumer.inputs[slot]
-        if (consumer.index, slot) in reading.moves:
-            before, after = reading.moves[consumer.index, slot]
-            moved = np.zeros_like(part)
-            for q, r in zip(before, after, strict=True):
-                moved[r] += part[q]
-            part = moved
+        moved = move(consumer, slot, part)
+        if moved is None:
+            return None
+        part = moved
         if producer is paths.source:
             accepted = [part[q] for q in range(rows) if accepts(reading.states[q])]
             if accepted:

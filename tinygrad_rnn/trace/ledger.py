@@ -72,6 +72,27 @@ class Ledger:
         running = np.cumsum(shares)
         return [Lag(lag, *map(float, row)) for lag, *row in zip(ordered, shares, norms, running, strict=True)]
 
+    def horizon(self, part: float = 0.99) -> int | None:
+        """How many of the nearest lags it takes: all farther ones together are less than 1 - `part` of the gradient.
+
+        Judged by cumulative shares, none of which may leave that margin again; None where the gradient is 0.
+        """
+        lags = self.lags()
+        outside = [k for k, lag in enumerate(lags) if not abs(lag.cumulative - 1) < 1 - part]
+        return None if not self.total.any() or not lags else max(outside, default=-1) + 2
+
+    def half_life(self) -> float:
+        """In how many steps the norm of a contribution halves, by a line through its logarithm against the lag.
+
+        Infinite where norms do not fall; nan where fewer than two lags contribute.
+        """
+        falling = [(lag.lag, np.log(lag.norm)) for lag in self.lags() if lag.norm > 0]
+        if len(falling) < 2:
+            return float("nan")
+        lags, logs = np.transpose(falling)
+        slope = float(np.polyfit(lags, logs, 1)[0])
+        return float(np.log(2) / -slope) if slope < 0 else float("inf")
+
     def __str__(self) -> str:
         """The ledger by lag, as a table; share first, since norms do not add up."""
         lines = [f"Gradient with respect to {self.source}, by the lag from a loss back to the use."]
@@ -135,7 +156,7 @@ def ledger_of(losses: Sequence[Tensor], source: Tensor) -> Ledger:
     if len(outside) > 1:  # from there to the source, with the steps kept apart by a leading axis
         prefix = {index: node for index, node in order.items() if index in outside}
         arrived = sweep(prefix, arrived, keep=[source.index])
-    last = _last_steps(order)
+    last = last_steps(order)
     return Ledger(
         contributions=arrived[source.index].reshape((len(losses), len(steps), *source.shape)),
         connected=_connected(order, losses, outside, column),
@@ -183,7 +204,7 @@ def _connected(
     return table
 
 
-def _last_steps(order: dict[int, Any]) -> dict[int, int]:
+def last_steps(order: dict[int, Any]) -> dict[int, int]:
     """For each node its own step; for one outside any step, the last of those that lead to it."""
     last: dict[int, int] = {}
     for index, node in order.items():

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from .automaton import Paths, read, split
+from ..engine.sweep import tape
+from .automaton import Advance, Paths, read, split, split_by_use
 from .expression import Mark
+from .ledger import last_steps
 from .measure import magnitude, norms_over, percent, shares_of
 from .route import Route, accepts, advance, start
 
@@ -88,20 +90,82 @@ def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[
 
 def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
     """The gradient, apart by how many crossings a path has in this landmark: [exactly 0, exactly 1, ...]."""
-
-    def count(state: int, landmark: Mark | None, crossing: Mark | None) -> int:
-        return state + (crossing is not None and crossing.name == name)
-
-    known = {m.name for c, _, x in paths.edges() for m in paths.marks(c, x) if m and m.crosses}
-    if name not in known:
-        raise ValueError(f"no path crosses a step in {name!r}; paths cross in {', '.join(sorted(known)) or 'nothing'}")
-    reading = read(paths, 0, count, 100_000, "more crossings than can be told apart")
-    found = split(reading)
+    _check_crosses(paths, name)
+    found = split(read(paths, 0, _counting(name), MOST_CROSSINGS, ""))
     zero = _zeros(paths)
     return [
         Part(f"{k} crossings in {name}", found.get(k, zero), whole)
         for k in range(max(found, default=0) + 1)  # type: ignore[type-var, operator]
     ]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The gradient by lag and by the number of crossings in a landmark.
+
+    lags: the lag of each row. gradients: (lags, crossings, *source.shape), which sum to the whole.
+    """
+
+    name: str
+    lags: tuple[int, ...]
+    gradients: Array
+    whole: Array
+
+    @property
+    def shares(self) -> Array:
+        """(lags, crossings): signed shares of the whole; they add up to 1."""
+        return shares_of(self.gradients, self.whole)
+
+    @property
+    def norms(self) -> Array:
+        """(lags, crossings)."""
+        return norms_over(self.gradients, 2)
+
+    def __str__(self) -> str:
+        """Rows are lags, columns numbers of crossings."""
+        width = range(self.gradients.shape[1])
+        lines = [f"share by lag and by crossings in {self.name}:", "  lag" + "".join(f"{k:>9}" for k in width)]
+        rows = zip(self.lags, self.shares, strict=True)
+        lines += [f"{lag:>5}" + "".join(f"{percent(float(share)):>9}" for share in row) for lag, row in rows]
+        return "\n".join(lines)
+
+
+def spectrum(paths: Paths, name: str, whole: Array) -> Spectrum:
+    """The gradient, apart by lag and by how often a path crosses time in a landmark.
+
+    The lag of a path is that of the ledger: from the step of the loss back to the step at which the source is used.
+    """
+    _check_crosses(paths, name)
+    found: dict[tuple[int, int], Array] = {}
+    for loss in paths.losses:
+        order = tape([loss], [paths.source])
+        if not order:
+            continue
+        reading = read(Paths((loss,), paths.source, order), 0, _counting(name), MOST_CROSSINGS, "")
+        last = last_steps(order).get(loss.index)
+        for (crossings, step), part in split_by_use(reading).items():
+            if last is None or step is None:
+                raise ValueError("a path that is at no time step has no lag, and so no place in a spectrum")
+            key = (last - step, cast(int, crossings))
+            found[key] = found.get(key, 0.0) + part
+    lags = sorted({lag for lag, _ in found})
+    most = max((crossings for _, crossings in found), default=0)
+    table = np.stack([np.stack([found.get((lag, k), _zeros(paths)) for k in range(most + 1)]) for lag in lags])
+    return Spectrum(name, tuple(lags), table, whole)
+
+
+MOST_CROSSINGS = 100_000
+
+
+def _counting(name: str) -> Advance:
+    """The automaton whose state is the number of crossings in a landmark so far."""
+    return lambda state, landmark, crossing: state + (crossing is not None and crossing.name == name)
+
+
+def _check_crosses(paths: Paths, name: str) -> None:
+    known = {m.name for c, _, x in paths.edges() for m in paths.marks(c, x) if m and m.crosses}
+    if name not in known:
+        raise ValueError(f"no path crosses a step in {name!r}; paths cross in {', '.join(sorted(known)) or 'nothing'}")
 
 
 def _zeros(paths: Paths) -> Array:

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor, seed_of
-from . import counting, heaviest, parts, route
+from . import counting, heaviest, parts, route, scaled
 from .automaton import Paths
 from .heaviest import TopPaths
 from .ledger import Ledger, ledger_of
-from .parts import Part
+from .parts import Part, Spectrum
 from .route import Route
 
 
@@ -80,6 +80,17 @@ class GradientTrace:
     def by_crossings(self, name: str) -> list[Part]:
         """The gradient apart by how often a path crosses time in a landmark: [exactly 0 times, exactly 1, ...]."""
         return parts.by_crossings(self.paths, name, self.total)
+
+    def spectrum(self, name: str) -> Spectrum:
+        """The gradient apart by lag and by how often a path crosses time in a landmark."""
+        return parts.spectrum(self.paths, name, self.total)
+
+    def log10_norms(self) -> dict[int | None, float]:
+        """log10 of the norm that the uses at each step contribute, exact even where that norm underflows.
+
+        -inf stands for what is exactly 0; the key None for uses outside the time loop.
+        """
+        return scaled.log10_norms(self.paths)
 
     def top_paths(
         self,

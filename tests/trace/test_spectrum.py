@@ -1,0 +1,103 @@
+"""Lag by crossings, and norms below the smallest number."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tests.trace.test_routes import lstm, relative, rnn
+
+
+def test_the_spectrum_has_the_ledger_as_its_row_sums_and_the_crossings_as_its_column_sums():
+    cell, _, _, loss = lstm(steps=6)
+    trace = tg.trace_gradient(loss, to=cell.weight_hh)
+    spectrum, ledger = trace.spectrum("h"), trace.ledger()
+    assert spectrum.lags == tuple(range(6))
+    for row, lag in enumerate(spectrum.lags):
+        by_lag = spectrum.gradients[row].sum(axis=0)
+        assert relative(by_lag, ledger.contributions[0, 5 - lag], trace.total) < 1e-12
+    for k, part in enumerate(trace.by_crossings("h")):
+        assert relative(spectrum.gradients[:, k].sum(axis=0), part.gradient, trace.total) < 1e-12
+    assert spectrum.shares.sum() == pytest.approx(1.0)
+    assert str(spectrum).splitlines()[0] == "share by lag and by crossings in h:"
+
+
+def test_the_spectrum_of_many_losses_adds_them_up():
+    cell, _, _, losses = rnn(5)
+    trace = tg.trace_gradient(losses, to=cell.weight_hh)
+    spectrum = trace.spectrum("h")
+    lags = trace.ledger().lags()
+    assert np.allclose([spectrum.gradients[k].sum(axis=0) for k in range(5)], [_lag(trace, lag.lag) for lag in lags])
+    # In an RNN every step back is a crossing in h, so a lag of k has exactly k of them.
+    assert not spectrum.gradients[~np.eye(5, dtype=bool)].any()
+
+
+def _lag(trace, lag):
+    table = trace.ledger().contributions
+    return sum(table[tau, tau - lag] for tau in range(lag, len(table)))
+
+
+def test_the_mean_number_of_detours_is_the_sum_over_all_crossings():
+    _, xs, _, loss = lstm(steps=5)
+    trace = tg.trace_gradient(loss, to=xs[0])
+    mean = sum(k * part.share for k, part in enumerate(trace.by_crossings("h")))
+    each = sum(trace.along(f".* h[{t}]> .*").share for t in range(4))
+    assert mean == pytest.approx(each, rel=1e-12)
+
+
+def test_log_norms_are_those_of_the_ledger_while_nothing_underflows():
+    cell, _, _, loss = lstm(steps=12)
+    trace = tg.trace_gradient(loss, to=cell.weight_hh)
+    logs, norms = trace.log10_norms(), trace.ledger().norms[0]
+    assert list(logs) == list(range(12))
+    for step, log in logs.items():
+        if norms[step]:
+            assert log == pytest.approx(math.log10(norms[step]), rel=1e-13)
+        else:
+            assert log == -math.inf
+
+
+def scalar_chain(steps, weight):
+    w = tg.Tensor(weight, requires_grad=True, name="w")
+    h = tg.Tensor(1.0)
+    for _ in tg.steps(range(steps)):
+        h = (w * h).named("h")
+    return tg.trace_gradient(h, to=w)
+
+
+def test_norms_that_underflow_are_exact_against_fractions():
+    """For h_t = w h_{t-1} from 1, the use of w at step 0 contributes w^(T-1): 10^-6020 for w = 1/4 and T = 10,001."""
+    steps = 10_001
+    truth = Fraction(1, 4) ** (steps - 1)
+    logs = scalar_chain(steps, 0.25).log10_norms()
+    assert logs[0] == pytest.approx(-math.log10(truth.denominator), rel=1e-12)
+    assert scalar_chain(steps, 0.25).ledger().norms[0, 0] == 0.0
+
+
+def test_a_logistic_network_over_ten_thousand_steps_vanishes_without_becoming_zero():
+    w = tg.Tensor(np.array([[0.8]]), requires_grad=True, name="w")
+    h = tg.Tensor(np.array([0.5]))
+    values = []
+    for _ in tg.steps(range(10_000)):
+        h = tg.sigmoid(w @ h).named("h")
+        values.append(h.data[0])
+    logs = tg.trace_gradient(h.sum(), to=w).log10_norms()
+    slopes = np.log10(0.8 * np.array(values[1:]) * (1 - np.array(values[1:])))
+    expected = slopes.sum() + math.log10(0.5 * values[0] * (1 - values[0]))
+    assert logs[0] == pytest.approx(expected, rel=1e-12)
+    assert logs[0] < -6_000
+
+
+def test_horizon_and_half_life_of_a_geometric_ledger():
+    trace = scalar_chain(30, 0.5)
+    assert trace.ledger().half_life() == math.inf  # each use contributes w^29, whatever its lag
+    w, v = tg.Tensor(0.5, requires_grad=True, name="w"), tg.Tensor(1.0, requires_grad=True, name="v")
+    h = tg.Tensor(0.0)
+    for _ in tg.steps(range(40)):
+        h = (w * h + v).named("h")
+    ledger = tg.trace_gradient(h, to=v).ledger()
+    assert ledger.half_life() == pytest.approx(1.0)
+    assert ledger.horizon(0.99) == 7  # 1 - 2^-7 > 0.99 > 1 - 2^-6
+    assert ledger.horizon(0.7) == 2
