@@ -41,6 +41,7 @@ ENGINE = {
 
 NEVER_IMPORTED = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "ctypes"}
 NEVER_CALLED = {"eval", "exec", "compile", "__import__", "system", "popen", "getoutput", "getstatusoutput"}
+SCRIPTS = {Path("graph/bundled.py")}  # run as processes of their own, and imported by nobody
 ONLY_WHERE_NEEDED = {"matplotlib", "pygraphviz", "tqdm", "safetensors"}  # extras: imported inside functions only
 
 
@@ -194,7 +195,12 @@ def test_the_reader_of_syntax_trees_leaves_clean_code_alone():
     assert not list(offences(ast.parse(clean)))
 
 
-@pytest.mark.parametrize("path", FILES, ids=[str(r) for r in FILES.values()])
+def test_what_runs_as_a_process_of_its_own_is_imported_by_nobody():
+    scripts = {"/".join([*r.parts[:-1], r.stem]) for r in SCRIPTS & set(FILES.values())}
+    assert not [name for name, imports in graph_of_imports().items() if imports & scripts]
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if FILES[p] not in SCRIPTS], ids=lambda p: str(FILES[p]))
 def test_extras_are_imported_where_they_are_used_not_at_the_top(path):
     top_level = [n for n in tree_of(path).body if isinstance(n, (ast.Import, ast.ImportFrom))]
     heads = {name.split(".")[0] for name in imported_modules(path, top_level)} if top_level else set()

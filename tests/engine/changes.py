@@ -398,6 +398,11 @@ def _gradient_on_the_tape(x):
     return [slope.data], (slope * x).sum()
 
 
+def _index_of_the_tape(x):
+    rows = x[[0, 1, 1]]
+    return [rows.params["index"][0]], (rows * np.arange(1.0, 4.0)[:, None]).sum()
+
+
 def _copy(x):
     d = np.array(x.detach())
     return [d], (x * d * x).sum()
@@ -405,7 +410,7 @@ def _copy(x):
 
 def _fill_all(arrays):
     for a in arrays:
-        a[...] = 7.0
+        a[...] = 0
 
 
 ARGUMENTS |= {
@@ -414,6 +419,7 @@ ARGUMENTS |= {
     "seed of a product with create_graph": (_seed, _fill_all),
     "data of a gradient on the tape": (_gradient_on_the_tape, _fill_all),
     "np.array of a constant tensor": (_copy, _fill_all),
+    "the index that an operation keeps": (_index_of_the_tape, _fill_all),
 }
 
 

@@ -188,6 +188,32 @@ def test_printing_and_explaining_a_deep_tensor_does_not_walk_its_graph():
     assert len(cramped(run)) < 200
 
 
+@pytest.mark.parametrize("with_steps", [True, False])
+def test_a_picture_of_a_deep_graph_is_folded(with_steps):
+    def run():
+        h = tg.Tensor([0.9, -0.4], requires_grad=True)
+        for t in range(NODES // 2):
+            with tg.step(t) if with_steps else tg.scope("deep"):
+                h = (h * 1.1).tanh().named("h")
+        return tg.draw(h.sum()).dot
+
+    assert len(cramped(run)) < 100_000
+
+
+def test_the_gradient_through_a_deep_graph_can_be_traced():
+    def run():
+        h0, w = tg.Tensor([0.9, -0.4], requires_grad=True), tg.Tensor([1.1, 0.7], requires_grad=True)
+        h = h0
+        for t in range(NODES // 10):
+            with tg.step(t):
+                h = (w * h).tanh().named("h")
+        loss = h.sum()
+        contributions = tg.trace_gradient(loss, to=w).ledger().contributions
+        return contributions.sum(axis=(0, 1)), tg.grad(loss, w)
+
+    np.testing.assert_allclose(*cramped(run), rtol=1e-12)
+
+
 def test_time_grows_in_proportion_to_the_number_of_nodes():
     def seconds(steps):
         best = float("inf")
@@ -221,16 +247,21 @@ def measured(steps):
     loss.backward()
     clock.append(time.perf_counter())
     gone = weakref.ref(h)
+    memory = peak() - base
+    picture = tg.draw(loss).dot
+    clock.append(time.perf_counter())
     del h, loss
     clock.append(time.perf_counter())
-    forward, backward, deletion = np.diff(clock)
+    forward, backward, drawing, deletion = np.diff(clock)
     return {
         "nodes": 2 * steps,
-        "MB over base": peak() - base,
+        "MB over base": memory,
         "forward s": forward,
         "backward s": backward,
         "deletion s": deletion,
-        "total s": clock[-1] - clock[0],
+        "total s": forward + backward + deletion,
+        "drawing s": drawing,
+        "characters of DOT": len(picture),
         "freed": gone() is None,
         "gradients": [h0.grad.tolist(), w.grad.tolist()],
     }
@@ -256,3 +287,4 @@ def test_deep_graphs_at_full_size(steps, megabytes, seconds, capsys):
     assert found["freed"]
     assert found["MB over base"] < megabytes
     assert found["total s"] < seconds
+    assert found["characters of DOT"] < 100_000

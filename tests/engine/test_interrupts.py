@@ -8,11 +8,13 @@ Two places cannot be guarded in Python, and are left out: the very first instruc
 The quick size is 60 injections, the full size 1,000.
 """
 
+import os
 import signal
 import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -129,6 +131,7 @@ class Injection:
     def __init__(self, at=None, error=KeyboardInterrupt):
         self.at, self.error = at, error
         self.points = 0
+        self.files = []  # of the points
         self.where = None
 
     def __call__(self, frame, event, arg):
@@ -140,6 +143,7 @@ class Injection:
         if event == "c_return" and getattr(arg, "__self__", None) is HERE and arg.__name__ == "get":
             return
         self.points += 1
+        self.files.append(Path(code.co_filename).name)
         if self.points == self.at:
             self.where = f"{Path(code.co_filename).name}:{frame.f_lineno} ({event} in {code.co_name})"
             raise self.error(f"injected at {self.where}")
@@ -188,34 +192,41 @@ class Rehearsal:
             self.before = training.parts()
             counting = Injection()
             assert not counting.run(getattr(training, program))
-            self.points, self.after = counting.points, training.parts()
+            self.points, self.files, self.after = counting.points, counting.files, training.parts()
         training.file.unlink(missing_ok=True)
 
 
-def inject(program, folder, number, seed):
-    """(how many injections interrupted the program, how many points it has)."""
-    rehearsal = Rehearsal(program, folder)
+def inject(rehearsal, program, folder, points, seed):
+    """How many of the injections, at these points, interrupted the program."""
     rng = np.random.default_rng(seed)
     interrupted = 0
-    for _ in range(number):
+    for point in points:
         training = Training(folder)
-        injection = Injection(int(rng.integers(rehearsal.points)) + 1, ERRORS[rng.integers(len(ERRORS))])
+        injection = Injection(int(point), ERRORS[rng.integers(len(ERRORS))])
         interrupted += injection.run(getattr(training, program))
         assert_intact(training, program, rehearsal.before, rehearsal.after, folder, injection.where)
         # And what was interrupted can be done again, in full.
-        expected = rehearsal.after
         if training.parts() == rehearsal.before:
             getattr(training, program)()
-            assert training.parts() == expected, injection.where
+            assert training.parts() == rehearsal.after, injection.where
         training.file.unlink(missing_ok=True)
-    return interrupted, rehearsal.points
+    return interrupted
 
 
 @pytest.mark.parametrize("program", ENGINE + AROUND)
-def test_an_error_at_a_random_point_leaves_all_or_nothing(program, folder):
-    interrupted, points = inject(program, folder, number=7, seed=1)
-    assert points > 20
-    assert interrupted >= 5
+def test_an_error_at_a_random_point_or_near_the_end_leaves_all_or_nothing(program, folder):
+    rehearsal = Rehearsal(program, folder)
+    assert rehearsal.points > 20
+    anywhere = np.random.default_rng(1).integers(1, rehearsal.points + 1, size=3)
+    near_the_end = range(rehearsal.points - 6, rehearsal.points + 1)  # where results take their places
+    assert inject(rehearsal, program, folder, [*anywhere, *near_the_end], seed=1) >= 8
+
+
+@pytest.mark.parametrize("program", ["forward_and_backward", "other_derivatives"])
+def test_an_error_at_any_point_of_entering_and_leaving_a_place_restores_it(program, folder):
+    rehearsal = Rehearsal(program, folder)
+    points = [k for k, file in enumerate(rehearsal.files, start=1) if file == "annotate.py"]
+    assert inject(rehearsal, program, folder, points, seed=2) > 5
 
 
 def test_the_injection_reaches_forward_rules_sweep_and_places(folder):
@@ -254,10 +265,7 @@ def interrupted_by_signal(program, after):
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
     except KeyboardInterrupt as error:
-        at = error.__traceback__
-        while at.tb_next is not None:
-            at = at.tb_next
-        return True, at.tb_frame.f_code.co_name
+        return True, traceback.extract_tb(error.__traceback__)[-1].name
     finally:
         signal.signal(signal.SIGALRM, old)
     return False, ""
@@ -295,17 +303,42 @@ def test_a_real_interrupt_leaves_all_or_nothing(program, folder):
     signals(program, folder, number=5, seed=2)
 
 
+def children():
+    """The processes that this one has started and has not seen end, with their states: Z is one that has ended."""
+    ids = [i for task in Path("/proc/self/task").iterdir() for i in (task / "children").read_text().split()]
+    return {i: Path(f"/proc/{i}/stat").read_text().rsplit(")", 1)[1].split()[0] for i in ids}
+
+
 def running_children(patience=5.0):
-    """The processes that this one has started and that still run after some patience. (Ended ones may wait for their
-    parent to look: an interrupt inside the fork makes Python forget them.)"""
+    """Those that still run after some patience. (An interrupt inside the fork makes Python itself forget the child,
+    which ends by itself, since nobody writes to it.)"""
     until = time.monotonic() + patience
     while True:
-        ids = [i for task in Path("/proc/self/task").iterdir() for i in (task / "children").read_text().split()]
-        states = [Path(f"/proc/{i}/stat").read_text().rsplit(")", 1)[1].split()[0] for i in ids]
-        running = [i for i, state in zip(ids, states, strict=True) if state != "Z"]
+        running = [i for i, state in children().items() if state != "Z"]
         if not running or time.monotonic() > until:
             return running
         time.sleep(0.01)
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads the processes from /proc")
+
+
+@needs_signals
+@needs_proc
+def test_interrupting_a_renderer_that_hangs_ends_it_at_once(folder, monkeypatch):
+    bin = folder / "bin"
+    bin.mkdir()
+    (bin / "dot").write_text("#!/bin/sh\nsleep 60 | sleep 60\n")
+    (bin / "dot").chmod(0o755)
+    monkeypatch.setenv("PATH", str(bin), prepend=os.pathsep)
+    drawing = tg.draw(Training(folder).tape)
+    before = children()
+    start = time.perf_counter()
+    hit, _ = interrupted_by_signal(lambda: drawing.save(folder / "picture.svg"), 0.3)
+    assert hit
+    assert time.perf_counter() - start < 5.0
+    assert not children().keys() - before.keys()
+    assert not list(folder.glob("*.svg"))
 
 
 @pytest.mark.full
@@ -313,8 +346,10 @@ def running_children(patience=5.0):
 def test_a_thousand_injections(folder, capsys):
     interrupted, total = Counter(), 0
     for program in ENGINE + AROUND:
-        count, points = inject(program, folder, number=100, seed=3)
-        interrupted[f"{program} ({points} points)"] = count
+        rehearsal = Rehearsal(program, folder)
+        points = np.random.default_rng(3).integers(1, rehearsal.points + 1, size=100)
+        count = inject(rehearsal, program, folder, points, seed=3)
+        interrupted[f"{program} ({rehearsal.points} points)"] = count
         total += 100
     for program in ["forward_and_backward", "backward", "second_order", "optimizer_steps", "draw"]:
         interrupted[f"{program}, by signal"] = signals(program, folder, number=40, seed=4)
@@ -329,7 +364,7 @@ def test_a_thousand_injections(folder, capsys):
 
 @pytest.mark.full
 @needs_signals
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads the processes from /proc")
+@needs_proc
 @pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 def test_interrupting_the_renderer_leaves_no_process_and_no_file(folder, capsys):
     drawing = tg.draw(Training(folder).tape)

@@ -1,5 +1,8 @@
 """Small programs to draw, written from bare operations so that no golden text depends on the cells of `nn`."""
 
+import contextlib
+import random
+
 import numpy as np
 
 import tinygrad_rnn as tg
@@ -132,6 +135,34 @@ def untidy(steps=3):
         with tg.step(2 * t):
             h = tg.maximum(h @ w, 0.1) if t % 2 else (h @ w).sin() + h * h
     return h * w[0]
+
+
+def random_program(seed):
+    """Anything goes: steps in any order and out of order, scopes within scopes, all results used by anyone later."""
+    choose = random.Random(seed)
+    leaves = [tg.Tensor(np.full((2, 2), k + 1.0), k % 2 == 0, choose.choice([None, f"leaf{k}"])) for k in range(4)]
+    pool = [*leaves, leaves[0] + 1.0]
+    steps = [choose.choice([None, 0, 1, 2, 5]) for _ in range(choose.randrange(1, 5))]
+    scopes = ["", "a", "a/b", "a/b/c", "d", "d/b"][: choose.randrange(1, 7)]
+    for k in range(choose.randrange(1, 40)):
+        step = choose.choice(steps) if choose.random() < 0.3 else steps[k * len(steps) // 40]
+        operands = [choose.choice(pool[-6:] if choose.random() < 0.8 else pool) for _ in range(2)]
+        with contextlib.ExitStack() as inside:
+            if step is not None:
+                inside.enter_context(tg.step(step))
+            for part in filter(None, choose.choice(scopes).split("/")):
+                inside.enter_context(tg.scope(part))
+            kind = choose.randrange(5)
+            if kind == 0:
+                y = operands[0].tanh()
+            elif kind == 1:
+                y = tg.stack(operands)[0] * 1.0
+            elif kind == 2:
+                y = operands[0] @ operands[1] * 0.5
+            else:
+                y = operands[0] + operands[1]
+            pool.append(y.named(choose.choice("hcxyz")) if choose.random() < 0.3 else y)
+    return [t for t in pool[-3:] if t.requires_grad] or [pool[4]]
 
 
 ALL = {

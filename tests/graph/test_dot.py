@@ -96,7 +96,9 @@ def test_drawing_changes_nothing():
 
 
 def test_no_two_kinds_have_the_same_shape_or_differ_by_colour_only():
-    shapes = [(look.attributes["shape"], look.attributes["style"], look.attributes["penwidth"]) for look in LOOKS.values()]
+    shapes = [
+        (look.attributes["shape"], look.attributes["style"], look.attributes["penwidth"]) for look in LOOKS.values()
+    ]
     assert len(set(shapes)) == len(shapes)
 
 

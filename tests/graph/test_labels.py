@@ -2,9 +2,11 @@
 
 import unicodedata
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
+import matplotlib
 import pytest
-from matplotlib import font_manager, ft2font
+from matplotlib import ft2font
 
 import tinygrad_rnn as tg
 from tests.graph import hostile
@@ -40,7 +42,7 @@ def check(names):
             assert printed(first) == printed(visible(node.name)), repr(node.name)
     allowed = {"svg", "g", "title", "polygon", "path", "text", "ellipse", "polyline"}
     assert {element.tag.removeprefix(SVG) for element in tree.iter()} <= allowed  # no link, no script, no picture
-    assert not [a for element in tree.iter() for a in element.keys() if "href" in a or a.startswith("on")]
+    assert not [a for element in tree.iter() for a in element.attrib if "href" in a or a.startswith("on")]
 
 
 def test_there_are_two_hundred_hostile_names():
@@ -88,19 +90,28 @@ def test_long_names_are_cut_and_their_length_is_said():
     assert visible("x" * 20_000) == "x" * LONGEST + "… (20,000 characters)"
 
 
-@pytest.mark.parametrize("name", hostile.names() + hostile.random_names(500, seed=2))
-def test_what_is_printed_has_no_character_that_xml_or_the_eye_cannot_take(name):
-    for character in visible(name):
-        assert unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        assert ord(character) & 0xFFFE != 0xFFFE
+def test_what_is_printed_has_no_character_that_xml_or_the_eye_cannot_take():
+    for name in hostile.names() + hostile.random_names(500, seed=2):
+        for character in visible(name):
+            assert unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Zl", "Zp"), repr(name)
+            assert ord(character) & 0xFFFE != 0xFFFE, repr(name)
 
 
 @pytest.mark.parametrize("bold", [False, True])
 def test_text_is_never_wider_than_the_room_that_is_kept_for_it(bold):
-    weight = "bold" if bold else "normal"
-    font = ft2font.FT2Font(font_manager.findfont(font_manager.FontProperties("DejaVu Sans", weight=weight)))
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    font = ft2font.FT2Font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name))
     font.set_size(100, 72)
-    texts = ["|grad| 0.00123", "-0.123..4.56e-12", "multiply", "forget/sigmoid", "weight_hh", "log_softmax", "(12, 345)", "mmm"]
+    texts = [
+        "|grad| 0.00123",
+        "-0.123..4.56e-12",
+        "multiply",
+        "forget/sigmoid",
+        "weight_hh",
+        "log_softmax",
+        "(12, 345)",
+        "mmm",
+    ]
     for text in texts:
         font.set_text(text)
         real = font.get_width_height()[0] / 64

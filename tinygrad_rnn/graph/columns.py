@@ -14,7 +14,7 @@ class Column:
     """step: None outside any step.
     gap: the id of the node that stands for hidden steps; then it is the only one.
     prefix: the scope that all operations here share.
-    loose: nodes outside any step which are linked to other columns only, such as initial states.
+    loose: initial states, each to stand beside where it is needed; then there is nothing else in the column.
     """
 
     step: int | None
@@ -36,32 +36,28 @@ def columns(figure: Figure) -> list[Column]:
             links[position[e.source]].append((e.source, e.target))
     scope_of = {n.id: n.scope for n in figure.nodes}
     recurrent = {scope_of[e.source] for e in figure.edges if e.crossing}
-    return [_column(members[p], links[p], recurrent, p % 2 == 0) for p in sorted(members)]
+    return [_column(members[p], links[p], recurrent, p) for p in sorted(members)]
 
 
-def _column(members: list[Node], links: list[tuple[str, str]], recurrent: set[str], in_time: bool) -> Column:
+def _column(members: list[Node], links: list[tuple[str, str]], recurrent: set[str], position: int) -> Column:
+    if position % 2:
+        return Column(None, None, "", (), tuple(n.id for n in members))
     is_gap = len(members) == 1 and members[0].gap is not None and members[0].gap.whole
-    linked = {v for link in links for v in link}
-    loose = {n.id for n in members if not in_time and n.id not in linked}
-    prefix, runs = runs_of([n for n in members if n.id not in loose], links, recurrent)
-    return Column(
-        members[0].step if in_time else None,
-        members[0].id if is_gap else None,
-        prefix,
-        tuple(runs),
-        tuple(sorted(loose)),
-    )
+    prefix, runs = runs_of(members, links, recurrent)
+    step = members[0].step if position % 4 == 0 else None
+    return Column(step, members[0].id if is_gap else None, prefix, tuple(runs), ())
 
 
 def _positions(figure: Figure) -> dict[str, int]:
-    """Steps and gaps between them stand at 0, 2, 4, ...; what is outside any step at -1, 1, 3, ..."""
+    """Steps, and the gaps between them, stand at 0, 4, 8, ...; what is outside any step at -2, 2, 6, ...; initial
+    states at the odd numbers between."""
     start = {n.id: n.step if n.gap is None else n.gap.first for n in figure.nodes}
-    at = {step: 2 * k for k, step in enumerate(sorted({s for s in start.values() if s is not None}))}
+    at = {step: 4 * k for k, step in enumerate(sorted({s for s in start.values() if s is not None}))}
     position = {v: at[step] for v, step in start.items() if step is not None}
     for leaf, target in _initial_states(figure).items():
         position[leaf] = position[target[0]] + target[1]
     outside = {n.id for n in figure.nodes} - set(position)
-    last = max(at.values(), default=-2) + 1
+    last = max(at.values(), default=-4) + 2
     return position | _outside(figure, outside, position, last)
 
 
@@ -80,12 +76,11 @@ def _outside(figure: Figure, outside: set[str], position: dict[str, int], last: 
         leads_to_step[v] |= any(leads_to_step.get(w, w in position) for w in targets[v])
     found: dict[str, int] = {}
     for v in order:
-        after = max((found.get(u, position.get(u, -2)) for u in sources[v]), default=-2)
-        found[v] = after + (after % 2 == 0) if leads_to_step[v] else last
+        after = max((found.get(u, position.get(u, -4)) for u in sources[v]), default=-4)
+        found[v] = after // 4 * 4 + 2 if leads_to_step[v] else last
     for v in order:
         if not sources[v] and targets[v]:  # a leaf stands where it is used
-            found[v] = min(found.get(w, position.get(w, last)) for w in targets[v])
-            found[v] -= found[v] % 2 == 0
+            found[v] = min(found.get(w, position.get(w, last)) for w in targets[v]) // 4 * 4 + 2
     return found
 
 

@@ -42,15 +42,21 @@ def right_angled(corners: Sequence[Point]) -> Curve:
     return Curve(tuple(curve), tip, (tip[0] + away, tip[1] + 8) if horizontal else (tip[0] + 6, tip[1] - ARROW))
 
 
-def upwards(start: Point, bends: Sequence[tuple[float, float, float]], tip: Point) -> Curve:
-    """An arrow from row to row; on its way it passes other rows, at (x, lowest y, highest y)."""
+def upwards(
+    start: Point, leaves: float, bends: Sequence[tuple[float, float, float]], enters: float, tip: Point
+) -> Curve:
+    """An arrow from row to row. It turns only between rows, above `leaves` and below `enters`, where no node is; the
+    rows on its way it passes at (x, lowest y, highest y)."""
     end = tip[0], tip[1] - ARROW
-    curve = [start]
+    curve = [start, *_line(start, (start[0], leaves))] if leaves - start[1] > 1 else [start]
     for x, low, high in bends:
         curve += _rise(curve[-1], (x, low))
         if high - low > 1:
             curve += _line((x, low), (x, high))
-    curve += _rise(curve[-1], end)
+    if end[1] - enters > 1:
+        curve += [*_rise(curve[-1], (end[0], enters)), *_line((end[0], enters), end)]
+    else:
+        curve += _rise(curve[-1], end)
     return Curve(tuple(curve), tip, (tip[0] + 6, tip[1] - ARROW))
 
 

@@ -54,8 +54,9 @@ def _is_noncharacter(code: int) -> bool:
 
 def escaped(text: str) -> str:
     """Text as the inside of an HTML-like label, to be shown as it is."""
-    backslashes = text.replace("\\", "\\\\")  # else Graphviz puts the name of the node for \\N, here too
-    return html.escape(_EDGE_SPACE.sub("\u00a0", backslashes))
+    backslashes = text.replace("\\", "\\\\")  # else Graphviz puts the name of the node for \N, here too
+    # Graphviz 2.43 stumbles over a line that ends in ], which to its parser could begin the end of a CDATA section.
+    return html.escape(_EDGE_SPACE.sub("\u00a0", backslashes)).replace("]", "&#93;")
 
 
 def html_label(lines: tuple[Line, ...]) -> str:
@@ -78,7 +79,8 @@ _WIDTHS = {
     **dict.fromkeys("()[]!‹›rt\u00a0", 0.42),
     **dict.fromkeys('"*_`sz?cLFkvxyP', 0.57),
     **dict.fromkeys("UHNDGOQ&", 0.78),
-    **dict.fromkeys("w#+<=>~×MmW%@…", 0.95),
+    **dict.fromkeys("w#+<=>~×M", 0.86),
+    **dict.fromkeys("mW%@…", 1.0),
 }
 
 

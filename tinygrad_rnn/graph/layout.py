@@ -136,7 +136,8 @@ def _rows(
             if not sources[v] and targets[v] and v not in line_of:  # a leaf stands close to where it is used
                 row[v] = max(lowest, min(row.get(w, lowest + 1) for w in targets[v]) - 1)
         lowest = max((row[v] for v in run), default=lowest - 1) + 1
-    return row
+    used = {r: k for k, r in enumerate(sorted(set(row.values())))}  # a leaf that moved up may have left its row empty
+    return {v: used[r] for v, r in row.items()}
 
 
 def _entries(

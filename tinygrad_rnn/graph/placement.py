@@ -17,7 +17,7 @@ from .routes import Frame, curves
 from .wires import TRACK, plan, tracks
 
 GUTTER = 36.0  # between columns, when no wire runs up or down there
-STACK_GAP = 14.0  # between nodes that are linked to other columns only
+STACK_GAP = 14.0  # between initial states
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,16 @@ def place(figure: Figure, cut: Sequence[Column], size: Callable[[Node], Size]) -
     gaps = frozenset(c.gap for c in cut if c.gap is not None)
     sizes |= {v: (sizes[v][0], top) for v in gaps}
     blocked = frozenset(place for d in drawn for place in d.blocked)
-    wires = plan(figure.edges, column_of, y, _row_bounds(cut, drawn, y, sizes), blocked, gaps)
+    rows = _row_bounds(cut, drawn, y, sizes)
+    wires = plan(figure.edges, column_of, y, rows, blocked, gaps)
     track = tracks(wires)
-    x, borders = _widths(figure, cut, drawn, column_of, sizes, track)
+    x, borders = _widths(cut, drawn, sizes, track)
     at = {v: (x[v], y[v]) for v in x}
     boxes = tuple(box_around(c, *borders[k], at, sizes) for k, c in enumerate(cut) if has_box(c))
     top = max([top, *(b.border[3] for b in boxes)])
-    lines = curves(figure.edges, column_of, Frame(at, sizes, drawn, [right for _, right in borders], track, top), wires)
+    lines = curves(
+        figure.edges, column_of, Frame(at, sizes, rows, drawn, [right for _, right in borders], track, top), wires
+    )
     boxed = {v for c in cut if has_box(c) for run in c.runs for v in run.nodes}
     return Placement(
         at=at,
@@ -91,12 +94,10 @@ def _heights(
             y |= {v: base + at for v, at in d.y.items()}
     top = top or max((y[v] + sizes[v][1] / 2 for v in y), default=0.0)
     for c in cut:
-        for stack in _stacks(c, near, column_of):
-            wanted = [next((y[u] for u in near[v] if u in y), top / 2) for v in stack]
-            order = sorted(range(len(stack)), key=wanted.__getitem__)
-            gaps = [(sizes[stack[a]][1] + sizes[stack[b]][1]) / 2 + STACK_GAP for a, b in pairwise(order)]
-            places = apart([wanted[k] for k in order], [1.0] * len(order), gaps)
-            y |= {stack[k]: at for k, at in zip(order, places, strict=True)}
+        beside = {v: next((y[u] for u in near[v] if u in y), top / 2) for v in c.loose}
+        stack = sorted(c.loose, key=beside.__getitem__)
+        gaps = [(sizes[a][1] + sizes[b][1]) / 2 + STACK_GAP for a, b in pairwise(stack)]
+        y |= dict(zip(stack, apart([beside[v] for v in stack], [1.0] * len(stack), gaps), strict=True))
     return y, top
 
 
@@ -108,13 +109,6 @@ def _neighbours(figure: Figure, column_of: Mapping[str, int]) -> dict[str, list[
             near[e.source].append(e.target)
             near[e.target].append(e.source)
     return near
-
-
-def _stacks(column: Column, near: Mapping[str, list[str]], column_of: Mapping[str, int]) -> tuple[list[str], list[str]]:
-    """The loose nodes of a column that stand on its left, and those on its right: on the side they are linked to."""
-    own = {v: column_of[v] for v in column.loose}
-    left = [v for v in column.loose if v in near and all(column_of[u] < own[v] for u in near[v])]
-    return left, [v for v in column.loose if v not in left]
 
 
 def _row_bounds(
@@ -129,15 +123,9 @@ def _row_bounds(
 
 
 def _widths(
-    figure: Figure,
-    cut: Sequence[Column],
-    drawn: Sequence[Layout],
-    column_of: Mapping[str, int],
-    sizes: Mapping[str, Size],
-    track: Mapping[tuple[int, str], int],
+    cut: Sequence[Column], drawn: Sequence[Layout], sizes: Mapping[str, Size], track: Mapping[tuple[int, str], int]
 ) -> tuple[dict[str, float], list[tuple[float, float]]]:
     """The x of every node, and the left and right border of every column."""
-    near = _neighbours(figure, column_of)
     used: dict[int, int] = defaultdict(int)
     for (gutter, _), k in track.items():
         used[gutter] = max(used[gutter], k + 1)
@@ -145,25 +133,19 @@ def _widths(
     borders: list[tuple[float, float]] = []
     at = 0.0
     for k, (c, d) in enumerate(zip(cut, drawn, strict=True)):
-        start = at
-        stacks = _stacks(c, near, column_of)
-        blocks: list[tuple[float, dict[str, float]]] = []
-        widest = [max((sizes[v][0] for v in stack), default=0.0) for stack in stacks]
-        if stacks[0]:
-            blocks.append((widest[0], dict.fromkeys(stacks[0], widest[0] / 2)))
-        if c.gap is not None:
-            blocks.append((sizes[c.gap][0], {c.gap: sizes[c.gap][0] / 2}))
-        elif d.x:
-            margin = (PAD if has_box(c) else 0.0) + BOX_PAD * max(len(run.path) for run in c.runs)
-            spare = max(0.0, narrowest(c) - d.width - 2 * margin) / 2 if has_box(c) else 0.0
-            margin += spare
-            blocks.append((d.width + 2 * margin, {v: place + margin for v, place in d.x.items()}))
-        if stacks[1]:
-            blocks.append((widest[1], dict.fromkeys(stacks[1], widest[1] / 2)))
-        for width, places in blocks:
-            x |= {v: at + place for v, place in places.items()}
-            at += width + STACK_GAP
-        at -= STACK_GAP
-        borders.append((start, at))
-        at += GUTTER + TRACK * max(0, used[k] - 1)
+        places, wide = _across(c, d, sizes)
+        x |= {v: at + place for v, place in places.items()}
+        borders.append((at, at + wide))
+        at += wide + GUTTER + TRACK * max(0, used[k] - 1)
     return x, borders
+
+
+def _across(c: Column, d: Layout, sizes: Mapping[str, Size]) -> tuple[dict[str, float], float]:
+    """The x of the nodes of one column from its left border, and how wide the column is."""
+    alone = c.loose or ((c.gap,) if c.gap is not None else ())
+    if alone:
+        wide = max(sizes[v][0] for v in alone)
+        return dict.fromkeys(alone, wide / 2), wide
+    margin = (PAD if has_box(c) else 0.0) + BOX_PAD * max(len(run.path) for run in c.runs)
+    wide = max(d.width + 2 * margin, narrowest(c) if has_box(c) else 0.0)
+    return {v: place + (wide - d.width) / 2 for v, place in d.x.items()}, wide

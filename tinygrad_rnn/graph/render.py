@@ -94,6 +94,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
+    process.wait()  # it was killed, so this is at once; without it a zombie would stay
 
 
 def _is(answer: bytes, format: str) -> bool:

@@ -17,10 +17,12 @@ OVER = 14.0  # from the tops of the columns to the first wire that runs above th
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands where. right: the right border of each column; top: of the highest; track: see wires.tracks."""
+    """What stands where. rows: the lowest and highest y of the row that a node is in. right: the right border of each
+    column; top: of the highest. track: see wires.tracks."""
 
     at: Mapping[str, Point]
     sizes: Mapping[str, tuple[float, float]]
+    rows: Mapping[str, tuple[float, float]]
     layouts: Sequence[Layout]
     right: Sequence[float]
     track: Mapping[tuple[int, str], int]
@@ -42,7 +44,8 @@ def curves(
         elif e in port:
             (x, y), (tip_x, tip_y) = frame.at[e.source], frame.at[e.target]
             start, tip = (x, y + _half(frame, e.source)), (tip_x, tip_y - _half(frame, e.target))
-            found.append(upwards(start, _bends(e, column_of, frame), (port[e], tip[1])))
+            leaves, enters = frame.rows[e.source][1], frame.rows[e.target][0]
+            found.append(upwards(start, leaves, _bends(e, column_of, frame), enters, (port[e], tip[1])))
         else:
             found.append(_in_row(e, frame))
     return tuple(found)
