@@ -129,24 +129,35 @@ def state_jacobians(states: Sequence[Tensor | State]) -> StateJacobians:
 
 
 def _one_step(before: State, after: State, t: int) -> Array:
-    """The tensors of a state are coordinates of their own: the flow from h to the c that it was made of is cut."""
-    size = sum(y.size for y in after)
-    rows = np.eye(size)
-    starts = np.cumsum([0, *(y.size for y in after)])
-    order = tape(after, before)
-    seeds = {y.index: rows[:, a : a + y.size].reshape((size, *y.shape)) for y, a in zip(after, starts, strict=False)}
-    stop: dict[int, AtEdge] = {x.index: _nothing for x in before}
-    seeds = {index: seed for index, seed in seeds.items() if index in order}
-    found = sweep(order, seeds, [x.index for x in before], at_edge=stop)
-    if not found:
+    columns = partial_jacobian(after, before)
+    if not any(column.any() for column in columns):
         raise RuntimeError(
             f"the state after step {t} does not depend on the state before it: {describe(before[0])}. "
             "Does the cell use the state that it is given?"
         )
-    zeros = [np.zeros((size, x.size)) for x in before]
-    return np.hstack(
-        [found[x.index].reshape(size, -1) if x.index in found else z for x, z in zip(before, zeros, strict=True)]
-    )
+    return np.hstack(columns)
+
+
+def partial_jacobian(of: State, by: State, cut: Sequence[Tensor] = ()) -> list[Array]:
+    """The Jacobian of some tensors, stacked, by each of others, (elements of all `of`, elements of the one).
+
+    The tensors of a state are coordinates of their own: nothing flows on from one of `by`, say from h to the c that it
+    was made of, nor from one of `cut`.
+    """
+    size = sum(y.size for y in of)
+    rows, starts = np.eye(size), np.cumsum([0, *(y.size for y in of)])
+    order = tape(of, by)
+    seeds = {
+        y.index: rows[:, a : a + y.size].reshape((size, *y.shape)).astype(y.dtype)
+        for y, a in zip(of, starts, strict=False)
+        if y.index in order
+    }
+    stop: dict[int, AtEdge] = {x.index: _nothing for x in (*by, *cut)}
+    found = sweep(order, seeds, [x.index for x in by], at_edge=stop)
+    zeros = np.zeros(size)
+    return [
+        np.reshape(found[x.index], (size, -1)) if x.index in found else np.outer(zeros, np.ones(x.size)) for x in by
+    ]
 
 
 def _nothing(consumer: Any, slot: int, part: Any) -> None:

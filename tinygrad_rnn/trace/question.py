@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor, seed_of
-from . import counting, heaviest, parts, route, scaled
+from . import counting, explanation, heaviest, parts, route, scaled
 from .automaton import Paths
+from .explanation import Explanation
 from .heaviest import TopPaths
 from .ledger import Ledger, ledger_of
 from .parts import Part, Spectrum
@@ -84,6 +85,10 @@ class GradientTrace:
     def spectrum(self, name: str) -> Spectrum:
         """The gradient apart by lag and by how often a path crosses time in a landmark."""
         return parts.spectrum(self.paths, name, self.total)
+
+    def explain(self) -> Explanation:
+        """The formula of backpropagation through time for this loss and source, with every factor computed."""
+        return explanation.explain(self.paths, self.total)
 
     def log10_norms(self) -> dict[int | None, float]:
         """log10 of the norm that the uses at each step contribute, exact even where that norm underflows.
