@@ -22,6 +22,7 @@ from .engine.tensor import Tensor as Tensor
 from .graph import Drawing as Drawing
 from .graph import RenderError as RenderError
 from .graph import draw as draw
+from .trace import Diagnosis as Diagnosis
 from .trace import GradientTrace as GradientTrace
 from .trace import Lag as Lag
 from .trace import Ledger as Ledger
@@ -34,6 +35,7 @@ from .trace import along as along
 from .trace import avoiding as avoiding
 from .trace import chunks as chunks
 from .trace import detached as detached
+from .trace import diagnose as diagnose
 from .trace import state_jacobians as state_jacobians
 from .trace import tbptt as tbptt
 from .trace import through as through

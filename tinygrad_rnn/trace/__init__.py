@@ -1,5 +1,7 @@
 """Where gradient goes across time."""
 
+from .diagnosis import Diagnosis as Diagnosis
+from .diagnosis import diagnose as diagnose
 from .expression import RouteError as RouteError
 from .jacobians import StateJacobians as StateJacobians
 from .jacobians import state_jacobians as state_jacobians

@@ -14,10 +14,35 @@ import numpy as np
 import numpy.typing as npt
 
 from ..engine.sweep import AtEdge, sweep
+from ..engine.tensor import Tensor
 from .automaton import Paths
 from .measure import norms_over
 
 Array = npt.NDArray[Any]
+
+
+class Exponents:
+    """The integer exponent of each time step: cotangents there are kept as m 2^-e."""
+
+    def __init__(self, losses: tuple[Tensor, ...]) -> None:
+        self._of: dict[int | None, int] = {loss.place.step: 0 for loss in losses}
+
+    def __getitem__(self, step: int | None) -> int:
+        return self._of[step]
+
+    def carry(self, part: Array, here: int | None, there: int | None) -> Array:
+        """A contribution at step `here`, in the scale of the step `there` that it flows to."""
+        if there == here or not part.any():
+            return part
+        if there not in self._of:
+            self._of[there] = self._of[here] - math.frexp(float(np.max(np.abs(part))))[1]
+        return np.asarray(np.ldexp(part, self._of[there] - self._of[here]))
+
+
+def log10_of(parts: list[Array], exponent: int) -> float:
+    """log10 of the norm of all parts together, times 2^-exponent; -inf where all are exactly 0."""
+    norm = float(norms_over(np.concatenate([part.ravel() for part in parts])[None], 1)[0])
+    return math.log10(norm) - exponent * math.log10(2) if norm else -math.inf
 
 
 def scaled_contributions(paths: Paths) -> dict[int | None, tuple[Array, int]]:
@@ -25,7 +50,7 @@ def scaled_contributions(paths: Paths) -> dict[int | None, tuple[Array, int]]:
 
     A use outside any step has the key None.
     """
-    exponents: dict[int | None, int] = {loss.place.step: 0 for loss in paths.losses}
+    exponents = Exponents(paths.losses)
     found: dict[int | None, tuple[Array, int]] = {}
 
     def rescale(consumer: Any, slot: int, part: Array) -> Array | None:
@@ -34,12 +59,7 @@ def scaled_contributions(paths: Paths) -> dict[int | None, tuple[Array, int]]:
             so_far = found.get(here, (np.zeros(part.shape), 0))[0]
             found[here] = so_far + part, exponents[here]
             return None
-        there = producer.place.step
-        if there == here or not part.any():
-            return part
-        if there not in exponents:
-            exponents[there] = exponents[here] - math.frexp(float(np.max(np.abs(part))))[1]
-        return np.asarray(np.ldexp(part, exponents[there] - exponents[here]))
+        return exponents.carry(part, here, producer.place.step)
 
     hooks: dict[int, AtEdge] = dict.fromkeys(paths.order, rescale)
     seeds = {index: seed[0] for index, seed in paths.seeds(1).items()}
@@ -52,8 +72,6 @@ def log10_norms(paths: Paths) -> dict[int | None, float]:
 
     -inf stands for a contribution that is exactly 0.
     """
-    logs: dict[int | None, float] = {}
-    for step, (part, exponent) in scaled_contributions(paths).items():
-        norm = float(norms_over(part[None], 1)[0])
-        logs[step] = math.log10(norm) - exponent * math.log10(2) if norm else -math.inf
+    found = scaled_contributions(paths)
+    logs = {step: log10_of([part], exponent) for step, (part, exponent) in found.items()}
     return dict(sorted(logs.items(), key=lambda item: (item[0] is None, item[0] or 0)))

@@ -1,0 +1,96 @@
+"""Diagnoses of models whose trouble is known."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn
+
+
+def last_state(cell, steps, hidden=16):
+    h = c = tg.Tensor(np.zeros(hidden))
+    for _, x in tg.steps(np.random.default_rng(0).normal(size=(steps, 4))):
+        if isinstance(cell, nn.LSTMCell):
+            h, c = cell(x, (h, c))
+        else:
+            h = cell(x, h)
+    return h
+
+
+def scaled(cell, scale):
+    cell.weight_hh.data = cell.weight_hh.data * scale
+    return cell
+
+
+def with_forget_bias(cell, bias):
+    data = np.array(cell.bias_ih.data)
+    data[cell.hidden_size : 2 * cell.hidden_size] += bias
+    cell.bias_ih.data = data
+    return cell
+
+
+def test_a_plain_rnn_vanishes_by_the_factor_that_its_gradient_shows():
+    loss = (last_state(nn.RNNCell(4, 16, rng=0), 40) ** 2).sum()
+    found = tg.diagnose(loss)
+    assert found.verdict == "vanishing"
+    states = [node for node in tg.trace_gradient(loss, to=_earliest(loss)).paths.order.values() if node.name == "h"]
+    norms = [np.linalg.norm(tg.grad(loss, h)) for h in states[:-1]]
+    assert np.allclose([found.log10_crossing[t] for t in range(39)], np.log10(norms), rtol=1e-9)
+    assert found.factor == pytest.approx(np.exp(np.polyfit(-np.arange(39), np.log(norms), 1)[0]), rel=1e-9)
+    assert "orthogonal" in str(found)
+
+
+def _earliest(loss):
+    waiting, found = [loss], {}
+    while waiting:
+        node = waiting.pop()
+        if node.index not in found:
+            found[node.index] = node
+            waiting.extend(node.inputs)
+    return min((n for n in found.values() if n.name == "h"), key=lambda n: n.place.step)
+
+
+def test_large_recurrent_weights_explode():
+    loss = last_state(scaled(nn.RNNCell(4, 16, nonlinearity="relu", rng=0), 4.0), 40).sum()
+    found = tg.diagnose(loss)
+    assert found.verdict == "exploding"
+    assert found.factor > 1
+    assert "clip_grad_norm_" in str(found)
+
+
+def test_an_lstm_with_a_large_forget_bias_is_healthy_and_without_it_vanishes():
+    vanishing = tg.diagnose((last_state(nn.LSTMCell(4, 16, rng=0), 40) ** 2).sum())
+    healthy = tg.diagnose((last_state(with_forget_bias(nn.LSTMCell(4, 16, rng=0), 5.0), 40) ** 2).sum())
+    assert (vanishing.verdict, healthy.verdict) == ("vanishing", "healthy")
+    assert set(vanishing.by_name) == {"c", "h"}
+    assert "forget bias" in str(vanishing)
+    assert vanishing.factor < healthy.factor <= 1.1
+
+
+def test_a_recurrence_that_never_recurs_is_found_out_in_one_sentence():
+    """Each step reads the initial state: the loss at the end sees its own step alone, a loss at each step no other."""
+    cell, h0 = nn.RNNCell(4, 16, rng=0), tg.Tensor(np.zeros(16))
+    states = [cell(x, h0) for _, x in tg.steps(np.random.default_rng(0).normal(size=(10, 4)))]
+    for loss in (states[-1].sum(), sum((h.sum() for h in states), tg.Tensor(0.0)), [h.sum() for h in states]):
+        found = tg.diagnose(loss)
+        assert found.verdict == "broken"
+        assert len(found.sentences) == 1
+        assert "h = cell(x, h)" in str(found)
+
+
+def test_a_model_without_time_is_not_called_broken():
+    w = tg.Tensor(2.0, requires_grad=True)
+    assert tg.diagnose(w * w).verdict == "one step"
+
+
+def test_far_below_underflow_the_trend_is_still_exact():
+    w = tg.Tensor(np.array([[0.5]]), requires_grad=True)
+    h = tg.Tensor(np.array([0.5]))
+    for _ in tg.steps(range(3000)):
+        h = tg.sigmoid(w @ h).named("h")
+    found = tg.diagnose(h.sum())
+    assert found.verdict == "vanishing"
+    assert all(log > -math.inf for log in found.log10_crossing.values())
+    assert min(found.log10_crossing.values()) < -2000

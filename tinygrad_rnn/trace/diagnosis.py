@@ -1,0 +1,143 @@
+"""Vanishing, exploding or healthy: what the gradient does from step to step, in words, each with its number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..engine.sweep import AtEdge, sweep, tape
+from ..engine.tensor import Tensor, seed_of
+from .scaled import Exponents, log10_of
+
+Array = npt.NDArray[Any]
+Logs = dict[int, float]  # by step
+MUCH = 2.0  # decades: over the whole sequence the gradient may change by a factor of 100 and still be called healthy
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found.
+
+    verdict: "vanishing", "exploding", "healthy", "broken" (nothing crosses time) or "one step".
+    factor: by how much the gradient that crosses a step boundary changes a step, back in time; nan if none does.
+    log10_crossing: by step t, log10 of the norm of the gradient that flows into step t from later steps.
+    by_name: the same, by the landmark in which it crosses. sentences: what to say, with the numbers.
+    """
+
+    verdict: str
+    factor: float
+    log10_crossing: Logs
+    by_name: dict[str, Logs]
+    sentences: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
+
+def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
+    """What the gradient of a loss, or of the sum of several, does on its way back through time, and what to try."""
+    losses = tuple(loss) if isinstance(loss, (list, tuple)) else (loss,)
+    for one in losses:
+        seed_of(one, None)
+    order = tape(losses)
+    steps = sorted({node.place.step for node in order.values() if node.place.step is not None})
+    logs, by_name = _crossings(order, losses)
+    if not logs:
+        return Diagnosis(*_nothing_crosses(steps), {}, {}, (_why_nothing_crosses(steps),))
+    verdict, factor, said = _trend(logs)
+    sentences = [said, _by_name(logs, by_name), *_gates(order), *_advice(verdict, by_name)]
+    return Diagnosis(verdict, factor, logs, by_name, tuple(sentences))
+
+
+def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[Logs, dict[str, Logs]]:
+    """log10 of the norm of what flows into each step from another, altogether and by the name of what it flows into."""
+    exponents = Exponents(losses)
+    arrived: dict[int, dict[int, Array]] = {}  # step -> state that was entered -> the sum of what came
+
+    def cross(consumer: Any, slot: int, part: Array) -> Array:
+        producer = consumer.inputs[slot]
+        here, there = consumer.place.step, producer.place.step
+        moved = exponents.carry(part, here, there)
+        if here is not None and there is not None and here != there:
+            entered = arrived.setdefault(there, {})
+            entered[producer.index] = entered.get(producer.index, np.zeros(part.shape)) + moved
+        return moved
+
+    hooks: dict[int, AtEdge] = dict.fromkeys(order, cross)
+    sweep(order, {loss.index: np.ones(loss.shape, loss.dtype) for loss in losses}, keep=(), at_edge=hooks)
+    logs: Logs = {}
+    by_name: dict[str, Logs] = {}
+    for step, entered in sorted(arrived.items()):
+        exponent = exponents[step] if any(part.any() for part in entered.values()) else 0
+        logs[step] = log10_of(list(entered.values()), exponent)
+        for index, part in entered.items():
+            by_name.setdefault(order[index].name or "_", {})[step] = log10_of([part], exponent)
+    return logs, by_name
+
+
+def _nothing_crosses(steps: list[int]) -> tuple[str, float]:
+    return ("one step" if steps in ([], [0]) else "broken"), math.nan
+
+
+def _why_nothing_crosses(steps: list[int]) -> str:
+    if steps in ([], [0]):
+        return "The loss depends on no more than one time step, so no gradient crosses time."
+    where = f"only step {steps[0]} leads" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]} lead"
+    return (
+        f"The recurrence is broken: {where} to the loss, but no gradient crosses from one step to another, so each "
+        "step starts anew, perhaps from the initial state; hand the new state on, as in h = cell(x, h)."
+    )
+
+
+def _trend(logs: Logs) -> tuple[str, float, str]:
+    known = [(step, log) for step, log in logs.items() if log > -math.inf]
+    if len(known) < 2:
+        return "healthy", math.nan, "The gradient crosses too few step boundaries to speak of a trend."
+    steps, values = np.transpose(known)
+    slope = float(np.polyfit(-steps, values, 1)[0])  # decades per step back in time
+    factor, span = 10.0**slope, int(steps[-1] - steps[0])
+    change = slope * span
+    verdict = "vanishing" if change < -MUCH else "exploding" if change > MUCH else "healthy"
+    words = {"vanishing": "vanishes", "exploding": "explodes", "healthy": "is healthy"}
+    said = (
+        f"The gradient {words[verdict]}: from step to step back in time its norm changes by a factor of {factor:.3g}, "
+        f"over {span} steps by 10^{change:.1f}"
+    )
+    if verdict == "vanishing":
+        said += f"; 1 % of it is left after {math.log(0.01) / math.log(factor):.1f} steps"
+    return verdict, factor, said + "."
+
+
+def _by_name(logs: Logs, by_name: dict[str, Logs]) -> str:
+    middle = sorted(logs)[len(logs) // 2]
+    parts = [f"10^{at[middle]:.1f} in {name}" for name, at in sorted(by_name.items()) if middle in at]
+    return f"Half-way, into step {middle}, the norm of what crosses is {', '.join(parts)}."
+
+
+def _gates(order: dict[int, Any]) -> list[str]:
+    """On the gates that scale a state from step to step: f of an LSTM, z of a GRU."""
+    found = []
+    for name, gate in (("f", "forget gate"), ("z", "update gate")):
+        values = [node.value for node in order.values() if node.name == name and node.primitive.name == "sigmoid"]
+        if values:
+            mean = float(np.mean(np.concatenate([v.ravel() for v in values])))
+            life = math.log(2) / -math.log(mean) if 0 < mean < 1 else math.inf
+            found.append(
+                f"The {bias} {name} is {mean:.2f} on average, which alone would halve a gradient in {life:.1f} steps."
+            )
+    return found
+
+
+def _advice(verdict: str, by_name: dict[str, Logs]) -> list[str]:
+    if verdict == "exploding":
+        return ["Try nn.clip_grad_norm_, a smaller or an orthogonal recurrent weight, or a smaller learning rate."]
+    if verdict == "vanishing" and "c" in by_name:
+        return ["Try a larger forget bias: at zero input 1 gives a half-life of 2.2 steps, 3 of 14, 5 of 103."]
+    if verdict == "vanishing":
+        return ["Try an orthogonal recurrent weight, or a gated cell (nn.LSTMCell, nn.GRUCell)."]
+    return []
