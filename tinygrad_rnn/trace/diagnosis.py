@@ -128,7 +128,7 @@ def _gates(order: dict[int, Any]) -> list[str]:
             mean = float(np.mean(np.concatenate([v.ravel() for v in values])))
             life = math.log(2) / -math.log(mean) if 0 < mean < 1 else math.inf
             found.append(
-                f"The {bias} {name} is {mean:.2f} on average, which alone would halve a gradient in {life:.1f} steps."
+                f"The {gate} {name} is {mean:.2f} on average, which alone would halve a gradient in {life:.1f} steps."
             )
     return found
 
