@@ -112,8 +112,7 @@ NUMPY = numpy_library(np)
 # Where autograd's own function raises or is wrong (in 1.9.1 outer and broadcast_to, where with branches that broadcast,
 # dot of single numbers, power differentiated twice at an exponent of 0), or has another convention (clip at its edges),
 # the same mathematics is spelled differently.
-AUTOGRAD: Library = {
-    **numpy_library(anp),
+RESPELLED: Library = {
     "broadcast_to": lambda x, shape: x + np.zeros(shape),
     "outer": lambda a, b: anp.reshape(a, (-1, 1)) * anp.reshape(b, (1, -1)),
     "dot": lambda a, b: anp.dot(a, b) if a.ndim * b.ndim else a * b,
@@ -122,6 +121,8 @@ AUTOGRAD: Library = {
     "where_greater": lambda a, b: _branches(_plain(a) > _plain(b), a, b * b),
     "clip": lambda x, low, high: _branches(_plain(x) < low, low, _branches(_plain(x) > high, high, x)),
 }
+
+AUTOGRAD: Library = {**numpy_library(anp), **RESPELLED}
 
 
 def _branches(condition: Any, a: Any, b: Any) -> Any:

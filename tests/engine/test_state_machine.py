@@ -66,6 +66,11 @@ UNARY = {
         lambda x: np.ones((SIZE, SIZE)),
     ),
     "times a matrix": (lambda x: x @ MATRIX, lambda x: x @ MATRIX, lambda x: MATRIX.T),
+    "used four times": (
+        lambda x: x * x + x + x.sin(),
+        lambda x: x * x + x + np.sin(x),
+        lambda x: np.diag(2 * x + 1 + np.cos(x)),
+    ),
     "named": (lambda x: x.named("a").named("b"), lambda x: x, lambda x: np.eye(SIZE)),
     "reshaped": (lambda x: x.reshape(SIZE, 1).T.reshape(SIZE), lambda x: x, lambda x: np.eye(SIZE)),
     "clipped": (lambda x: x.clip(-1.1, 1.1), lambda x: np.clip(x, -1.1, 1.1), lambda x: np.diag(abs(x) <= 1.1) * 1.0),
@@ -125,19 +130,17 @@ class TensorMachine(RuleBasedStateMachine):
         assert tensor.data[0] != 99.0
 
     @precondition(lambda self: self.all)
-    @rule(k=PICK, name=st.sampled_from(sorted(UNARY)))
-    def compute_of_one(self, k, name):
-        x = self.pick(k)
-        ours, value, jacobian = UNARY[name]
-        self.computed(ours(x.tensor), value(x.value), [(x, jacobian(x.value))])
-
-    @precondition(lambda self: self.all)
-    @rule(k=PICK, l=PICK, name=st.sampled_from(sorted(BINARY)))
-    def compute_of_two(self, k, l, name):
-        a, b = self.pick(k), self.pick(l)
-        ours, value, jacobians = BINARY[name]
-        by_a, by_b = jacobians(a.value, b.value)
-        self.computed(ours(a.tensor, b.tensor), value(a.value, b.value), [(a, by_a), (b, by_b)])
+    @rule(recipe=st.lists(st.tuples(PICK, PICK, st.sampled_from(sorted(UNARY | BINARY))), min_size=1, max_size=6))
+    def compute(self, recipe):
+        for k, l, name in recipe:
+            a, b = self.pick(-1 - k), self.pick(-1 - l)  # the latest are the likeliest
+            if name in UNARY:
+                ours, value, jacobian = UNARY[name]
+                self.computed(ours(a.tensor), value(a.value), [(a, jacobian(a.value))])
+            else:
+                ours, value, jacobians = BINARY[name]
+                by_a, by_b = jacobians(a.value, b.value)
+                self.computed(ours(a.tensor, b.tensor), value(a.value, b.value), [(a, by_a), (b, by_b)])
 
     @precondition(lambda self: self.all)
     @rule(k=PICK, values=NUMBERS)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tinygrad_rnn as tg
 from tests.graph import samples
 from tinygrad_rnn.graph.columns import columns
-from tinygrad_rnn.graph.figure import figure
+from tinygrad_rnn.graph.figure import ancestors, figure
 from tinygrad_rnn.graph.layout import apart, layout
 from tinygrad_rnn.graph.placement import place
 from tinygrad_rnn.graph.style import Style, kind_of, lines, size
@@ -142,6 +143,28 @@ def test_the_gap_stands_between_the_steps_it_leaves_out():
     gap = next(n for n in fig.nodes if n.gap is not None)
     x = p.at[gap.id][0]
     assert all((p.at[n.id][0] < x) == (n.step < gap.gap.first) for n in fig.nodes if n.step is not None)
+
+
+def test_random_programs_in_a_window_are_placed_without_overlap():
+    for seed in range(80):
+        steps = {t.place.step for t in ancestors(samples.random_program(seed)) if t.primitive is not None} - {None}
+        for first in steps:
+            fig, p = placed(seed, steps=(first, first + 1))
+            assert set(p.at) == {n.id for n in fig.nodes}
+            for a, b in itertools.combinations(p.at, 2):
+                assert not overlap(border(p, a), border(p, b)), (seed, a, b)
+
+
+def test_one_step_of_a_thousand_operations_has_a_gap_inside_the_step():
+    x = tg.Tensor([1.0], True)
+    with tg.step(3):
+        for _ in range(1000):
+            x = x.tanh() * 1.5
+    drawing = tg.draw(x)
+    (gap,) = [n for n in drawing.figure.nodes if n.gap is not None]
+    assert (gap.step, gap.gap.whole) == (3, False)
+    assert f"… {gap.gap.operations:,} operations …" in drawing.dot
+    assert "all those of" not in drawing.alt_text
 
 
 @given(

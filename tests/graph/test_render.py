@@ -67,9 +67,9 @@ def test_dpi_is_what_it_says(no_dot):
 def test_a_dot_that_hangs_is_stopped_with_all_that_it_started(only_dot, tmp_path):
     only_dot(f"/bin/sleep 60 & echo $! > {tmp_path}/child; wait")
     begin = time.monotonic()
-    with pytest.raises(RenderError, match=r"stopped after 0\.5 s.*timeout=600"):
-        renderer.render(TRIVIAL, "svg", timeout=0.5)
-    assert time.monotonic() - begin < 5
+    with pytest.raises(RenderError, match=r"stopped after 1\.5 s.*timeout=600"):
+        renderer.render(TRIVIAL, "svg", timeout=1.5)
+    assert time.monotonic() - begin < 10
     child = int((tmp_path / "child").read_text())
     deadline = time.monotonic() + 5
     while is_running(child) and time.monotonic() < deadline:
@@ -169,5 +169,5 @@ def test_a_hundred_thousand_steps_are_folded_in_time():
     begin = time.monotonic()
     drawing = draw(loss)
     assert renderer.render(drawing.dot, "png", dpi=50)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 10
     assert "99,994 steps" in drawing.alt_text

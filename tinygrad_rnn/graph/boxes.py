@@ -29,7 +29,7 @@ class Box:
 
 
 def heading(scope: str, step: int | None, around_column: bool) -> Line:
-    """What stands at the top of a box."""
+    """What stands at the top of a box. scope: where it is within the box around it."""
     shown = visible(scope) if scope else ""
     if step is not None:
         return Line(f"step {step}" + (f"  ·  {shown}" if shown else ""), 18, bold=True)

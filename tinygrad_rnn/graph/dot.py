@@ -47,7 +47,7 @@ def dot_text(figure: Figure, style: Style | None = None) -> str:
             into.node(v, html_label(text[v]), **attributes(nodes[v], style), **place)
 
     for k, box in enumerate(placed.boxes):
-        _draw_box(g, f"cluster_{k}", box, style, draw)
+        _draw_box(g, f"cluster_{k}", box, "", style, draw)
     draw(g, placed.loose)
     gaps = {n.id for n in figure.nodes if n.gap is not None}
     for e, curve in zip(figure.edges, placed.curves, strict=True):
@@ -69,10 +69,11 @@ def _scopes_to_print(cut: Iterable[Column], nodes: Mapping[str, Node]) -> dict[s
     return found
 
 
-def _draw_box(g: Any, id: str, box: Box, style: Style, draw: Draw) -> None:
+def _draw_box(g: Any, id: str, box: Box, around: str, style: Style, draw: Draw) -> None:
     with g.subgraph(name=id) as c:
         left, _, right, high = box.border
-        words = heading(box.scope, box.step, id.count("_") == 1)
+        inner_scope = box.scope.removeprefix(f"{around}/") if around else box.scope
+        words = heading(inner_scope, box.step, id.count("_") == 1)
         look = style.scope_box if box.step is None else style.step_box
         c.attr(
             "graph",
@@ -83,7 +84,7 @@ def _draw_box(g: Any, id: str, box: Box, style: Style, draw: Draw) -> None:
             lp=_point(((left + right) / 2, high - 4 - height(words) / 2)),
         )
         for k, inner in enumerate(box.inner):
-            _draw_box(c, f"{id}_{k}", inner, style, draw)
+            _draw_box(c, f"{id}_{k}", inner, box.scope, style, draw)
         draw(c, box.nodes)
 
 
@@ -137,4 +138,4 @@ def _point(p: tuple[float, float]) -> str:
 
 
 def _number(x: float) -> str:
-    return f"{x:.1f}".removesuffix(".0").replace("-0", "0") if abs(x) < 0.05 else f"{x:.1f}".removesuffix(".0")
+    return f"{round(x, 1) + 0.0:.1f}".removesuffix(".0")  # adding 0.0 turns -0.0 into 0.0

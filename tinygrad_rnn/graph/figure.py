@@ -8,7 +8,7 @@ parameter above all, is drawn beside each step that uses it.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -113,7 +113,11 @@ def figure(outputs: Sequence[Recorded], steps: tuple[int, int] | None = None) ->
     drawn |= {(t.index, -1): t for t in outputs if t.primitive is None and all(t.index != k[0] for k in beside)}
     drawn |= {key: next(x for x in users[0].inputs if x.index == key[0]) for key, users in beside.items()}
     ids = _ids(sorted(drawn))
-    nodes = [_node(ids[key], drawn[key], kinds[key[0]], beside.get(key, []), key[0] in wanted) for key in sorted(drawn)]
+    measured = {t.index: _measured(t) for t in [*drawn.values(), *outputs]}  # once for a tensor drawn many times
+    nodes = [
+        _node(ids[key], drawn[key], kinds[key[0]], beside.get(key, []), key[0] in wanted, measured)
+        for key in sorted(drawn)
+    ]
     nodes += [Node(f"gap{k}", "gap", step=None if g.whole else g.first, gap=g) for k, g in enumerate(gaps)]
     named = {use: ids[key] for use, key in source.items()} | {(t.index, -1): ids[t.index, -1] for t in shown}
     return Figure(
@@ -122,7 +126,7 @@ def figure(outputs: Sequence[Recorded], steps: tuple[int, int] | None = None) ->
         operations=len(operations),
         steps=tuple(sorted({t.place.step for t in operations if t.place.step is not None})),
         parameters=sum(kind == "parameter" for kind in kinds.values()),
-        outputs=tuple(_node("", t, kinds[t.index], [], True) for t in outputs),
+        outputs=tuple(_node("", t, kinds[t.index], [], True, measured) for t in outputs),
     )
 
 
@@ -203,7 +207,19 @@ def _ids(keys: list[Key]) -> dict[Key, str]:
     return ids
 
 
-def _node(id: str, t: Any, kind: Kind, users: list[Any], output: bool) -> Node:
+def _measured(t: Any) -> tuple[Value, float | None]:
+    return summary(t.value), None if t._grad is None else norm(t._grad)
+
+
+def _node(
+    id: str,
+    t: Any,
+    kind: Kind,
+    users: list[Any],
+    output: bool,
+    measured: Mapping[int, tuple[Value, float | None]],
+) -> Node:
+    value, gradient = measured[t.index]
     return Node(
         id=id,
         kind=kind,
@@ -212,8 +228,8 @@ def _node(id: str, t: Any, kind: Kind, users: list[Any], output: bool) -> Node:
         operation=t.primitive.name if t.primitive is not None else None,
         scope=common_scope([u.place.scope for u in users]) if users else t.place.scope,
         step=users[0].place.step if users else t.place.step,
-        value=summary(t.value),
-        gradient=None if t._grad is None else norm(t._grad),
+        value=value,
+        gradient=gradient,
         tracked=t.tracked,
         output=output,
         again=bool(users) and t.primitive is not None,

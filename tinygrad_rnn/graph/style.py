@@ -14,9 +14,11 @@ from .labels import Line, height, visible, width
 from .summary import gradient_text, number, shape_text, value_text
 
 FONT = "DejaVu Sans,Verdana,Arial,Helvetica,sans-serif"
-BLACK, GREY, PALE = "#000000", "#595959", "#9A9A9A"
-ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
-BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+BLACK, GREY, PALE, WHITE = "#000000", "#595959", "#9A9A9A", "#FFFFFF"
+BLUE, GREEN, VERMILLION = "#0072B2", "#009E73", "#D55E00"
+DARK_ORANGE, DARK_YELLOW = "#B87F00", "#8C8420"  # E69F00 and F0E442, darkened to be seen as lines on white
+LIGHT_BLUE, LIGHT_GREEN, LIGHT_VERMILLION = "#CFE8F8", "#BFE6DA", "#F8D5BF"
+LIGHT_ORANGE, LIGHT_YELLOW = "#FBE3B0", "#FBF7C4"
 
 SMALL = 9
 
@@ -35,13 +37,13 @@ def _look(shape: str, fill: str, line: str, style: str = "filled", pen: str = "1
 
 
 LOOKS = {
-    "landmark": _look("box", "#CFE8F8", BLUE, "rounded,filled", "2.4"),
-    "operation": _look("box", "#FFFFFF", GREY, "rounded,filled"),
-    "parameter": _look("cylinder", "#FBE3B0", "#B87F00", y=8.0),
-    "leaf": _look("folder", "#BFE6DA", GREEN, pen="1.6", y=7.0),
-    "constant": _look("note", "#FBF7C4", "#8C8420", x=9.0),
-    "output": _look("octagon", "#F8D5BF", VERMILLION, pen="2.4", x=14.0, y=9.0),
-    "gap": _look("box", "#FFFFFF", PALE, "dashed,filled", x=10.0),
+    "landmark": _look("box", LIGHT_BLUE, BLUE, "rounded,filled", "2.4"),
+    "operation": _look("box", WHITE, GREY, "rounded,filled"),
+    "parameter": _look("cylinder", LIGHT_ORANGE, DARK_ORANGE, y=8.0),
+    "leaf": _look("folder", LIGHT_GREEN, GREEN, pen="1.6", y=7.0),
+    "constant": _look("note", LIGHT_YELLOW, DARK_YELLOW, x=9.0),
+    "output": _look("octagon", LIGHT_VERMILLION, VERMILLION, pen="2.4", x=14.0, y=9.0),
+    "gap": _look("box", WHITE, PALE, "dashed,filled", x=10.0),
 }
 MEANINGS = {
     "landmark": "named result",
