@@ -27,6 +27,7 @@ TARGET_TORCH = 0.75
 ROUNDS = 15
 SECONDS_PER_BATCH = 0.15
 AGREEMENT = 1e-4  # in float32, relative to the largest element
+NOISY = 1.5  # where the largest ratio is so many times the smallest, the machine was busy: no verdict
 THREADS = os.environ.get("OMP_NUM_THREADS", "1")
 OURS, COLLECTING, BY_HAND, TORCH = "tinygrad_rnn", "tinygrad_rnn (collecting)", "NumPy by hand", "PyTorch eager"
 LINE = "{:>4} {:>5} {:>3} {:>6}  {:>7} {:>6} {:>5}  {:<26}  {:<20}  {:<27}  {}"
@@ -130,13 +131,17 @@ def numbers(result):
 
 
 def ratio(times, name, other, target=None):
-    """-> "median (smallest..largest)" of name / other, and with a target whether the median keeps to it."""
+    """-> "median (smallest..largest)" of name / other, and with a target how the median compares with it."""
     if other not in times or name not in times:
         return "skipped"
     ratios = [a / b for a, b in zip(times[name], times[other], strict=True)]
     middle = statistics.median(ratios)
-    verdict = "" if target is None else f" {'<=' if middle <= target else 'ABOVE'} {target}"
-    return f"{middle:.2f} ({min(ratios):.2f}..{max(ratios):.2f}){verdict}"
+    text = f"{middle:.2f} ({min(ratios):.2f}..{max(ratios):.2f})"
+    if target is None:
+        return text
+    if max(ratios) > NOISY * min(ratios):
+        return f"{text} NOISY"
+    return f"{text} {'<=' if middle <= target else 'ABOVE'} {target}"
 
 
 if __name__ == "__main__":

@@ -41,11 +41,14 @@ class Within:
     As a decorator of a generator function it is in force only while the generator runs, not while it is suspended.
     """
 
-    __slots__ = ("_before", "_changes")
+    __slots__ = ("_before", "_setting")
 
-    def __init__(self, **changes: Any) -> None:
-        self._changes = changes
+    def __init__(self, setting: Any) -> None:
+        self._setting = setting
         self._before: Place | None = None
+
+    def _inside(self, here: Place) -> Place:
+        raise NotImplementedError
 
     def __enter__(self) -> None:
         if self._before is not None:  # another task or thread may be inside: whose place would be restored?
@@ -63,9 +66,6 @@ class Within:
         if before is not None:
             HERE.set(before)
 
-    def _inside(self, here: Place) -> Place:
-        return here._replace(**self._changes)
-
     def __call__(self, function: F) -> F:
         name = f"tg.{type(self).__name__}"
         if not inspect.isroutine(function):
@@ -74,7 +74,7 @@ class Within:
             )
         if inspect.isasyncgenfunction(function):
             raise TypeError(f"{name}(...) cannot decorate an async generator; write `with {name}(...):` inside it")
-        fresh = functools.partial(type(self), **self._changes)
+        fresh = functools.partial(type(self), self._setting)
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
@@ -126,15 +126,14 @@ class scope(Within):  # noqa: N801 - used like a function: `with tg.scope("encod
     __slots__ = ()
 
     def __init__(self, name: str) -> None:
-        if not isinstance(name, str) or not name:
-            raise ValueError(
-                f'a scope needs a name that is a non-empty string, such as tg.scope("encoder"); got {name!r}'
-            )
-        super().__init__(name=name)
+        if type(name) is not str or not name:
+            raise ValueError(f'a scope needs a name, a non-empty string, as in tg.scope("encoder"); got {name!r}')
+        self._setting = name
+        self._before = None
 
     def _inside(self, here: Place) -> Place:
-        name = self._changes["name"]
-        return Place(f"{here.scope}/{name}" if here.scope else name, here.step, here.recording)
+        outer, step, recording = here
+        return Place(f"{outer}/{self._setting}" if outer else self._setting, step, recording)
 
 
 class step(Within):  # noqa: N801 - used like a function: `with tg.step(3):`
@@ -143,7 +142,10 @@ class step(Within):  # noqa: N801 - used like a function: `with tg.step(3):`
     __slots__ = ()
 
     def __init__(self, step: int) -> None:
-        super().__init__(step=_as_step(step))
+        super().__init__(_as_step(step))
+
+    def _inside(self, here: Place) -> Place:
+        return here._replace(step=self._setting)
 
 
 class no_grad(Within):  # noqa: N801 - PyTorch's name
@@ -156,7 +158,10 @@ class no_grad(Within):  # noqa: N801 - PyTorch's name
             raise TypeError(
                 "tg.no_grad is called before it decorates or is entered: write @tg.no_grad(), with parentheses"
             )
-        super().__init__(recording=recording)
+        super().__init__(recording)
+
+    def _inside(self, here: Place) -> Place:
+        return here._replace(recording=self._setting)
 
 
 def steps(xs: Iterable[T], start: int = 0, reverse: bool = False) -> Generator[tuple[int, T], None, None]:

@@ -89,14 +89,7 @@ def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
 
 def linear(x: TensorLike, w: TensorLike, b: TensorLike | None = None) -> Tensor:
     """x W^T + b, the layer of PyTorch: x (..., inputs), w (outputs, inputs), b (outputs,) -> (..., outputs)."""
-    inputs = tensors(x, w) if b is None else tensors(x, w, b)
-    x, w = inputs[:2]
-    if w.ndim != 2 or x.ndim == 0 or x.shape[-1] != w.shape[1] or any(bias.shape != w.shape[:1] for bias in inputs[2:]):
-        raise ValueError(
-            "linear: x is (..., inputs), w is (outputs, inputs) and b is (outputs,); got "
-            f"{', '.join(map(describe, inputs))} ({HERE.get()})"
-        )
-    return record(p.linear, inputs)
+    return record(p.linear, (x, w) if b is None else (x, w, b))
 
 
 @spelled(np.concatenate)

@@ -19,7 +19,15 @@ def parse(index: Any, shape: tuple[int, ...]) -> tuple[bool, Index]:
     them. Raises IndexError for a boolean array whose shape is not that of the axes it selects from.
     """
     items = index if type(index) is tuple else (index,)
-    if all(map(_is_plain, items)):  # the usual case, and one that a recurrent cell meets four times a step
+    for item in items:  # the usual case first, since a recurrent cell slices its gates at every step
+        kind = type(item)
+        if kind is slice:
+            if type(item.start) in _PLAIN and type(item.stop) in _PLAIN and item.step is None:
+                continue
+        elif kind in _PLAIN or item is Ellipsis:
+            continue
+        break
+    else:
         return False, items
     settled = [_simple(item) for item in items]
     if not any(isinstance(item, np.ndarray) for item in settled):
@@ -27,13 +35,7 @@ def parse(index: Any, shape: tuple[int, ...]) -> tuple[bool, Index]:
     return True, tuple(_integers(_without_ellipsis(settled, len(shape)), shape))
 
 
-def _is_plain(item: Any) -> bool:
-    if type(item) is slice:
-        return type(item.start) in _PLAIN and type(item.stop) in _PLAIN and type(item.step) in _PLAIN
-    return type(item) in _PLAIN or item is Ellipsis
-
-
-_PLAIN = (int, type(None))
+_PLAIN = frozenset((int, type(None)))
 
 
 def _simple(item: Any) -> Any:

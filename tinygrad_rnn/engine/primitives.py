@@ -14,7 +14,6 @@ Three laws hold for all of them, and the tests check each on the whole table.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -174,17 +173,17 @@ absolute = define("abs", np.abs, lambda g, y, x: g * sign(x), analytic=False)
 # Squashing functions ----------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def _largest_exponent(dtype: np.dtype[Any]) -> float:
-    return float(np.log(np.finfo(dtype).max)) - 1.0
+# By the letter of a dtype, the largest x whose exp(x) is a finite number of it.
+_LARGEST_EXPONENT = {c: float(np.log(np.finfo(c).max)) - 1.0 for c in "efdgFDG"}
 
 
 def _sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)), to full relative accuracy on the left, and without overflow there: a forget gate at
     x = -40 is 4e-18, not 0."""
-    # A whole number is computed as float64, and so are NumPy's scalars.
-    dtype = x.dtype if x.dtype.kind in "fc" else np.dtype(np.float64)
-    return 1.0 / (1.0 + np.exp(np.minimum(-x, _largest_exponent(dtype))))
+    largest = _LARGEST_EXPONENT.get(x.dtype.char)
+    if largest is None:
+        return _sigmoid(x.astype(np.float64))
+    return 1.0 / (1.0 + np.exp(np.minimum(-x, largest)))
 
 
 def _softplus(x: Array) -> Array:
@@ -403,6 +402,8 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 def _linear(x: Array, w: Array, *bias: Array) -> Array:
+    if x.shape[-1:] != w.shape[1:] or w.ndim != 2 or (bias and bias[0].shape != w.shape[:1]):
+        raise ValueError("x is (..., inputs), w is (outputs, inputs) and b is (outputs,)")
     y = x.dot(w.T) if x.ndim <= 2 else x @ w.T  # `dot` is the quicker spelling for what needs no broadcasting
     return y + bias[0] if bias else y
 

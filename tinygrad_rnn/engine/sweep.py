@@ -129,7 +129,7 @@ def sweep(
             else:
                 y, values = node.value, [x.value for x in inputs]
             lead = g.ndim - y.ndim
-            front = g.shape[:lead]
+            front = g.shape[:lead] if lead else ()
             hook = None if at_edge is None else at_edge.get(index)
             sparse = primitive.add_into is not None and hook is None and not create_graph
             rules: Any = primitive.rules
@@ -153,8 +153,9 @@ def sweep(
                     if rule is None:
                         continue
                     part = rule(g, y, *values, **params)
-                if part.shape != front + x.value.shape or part.dtype is not x.value.dtype:
-                    part = _unbroadcast(part, front, x, node, slot)
+                shape = front + x.value.shape if lead else x.value.shape
+                if part.shape != shape or part.dtype is not x.value.dtype:
+                    part = _unbroadcast(part, shape, lead, x, node, slot)
                 if hook is not None:
                     part = hook(node, slot, part)
                     if part is None:
@@ -176,14 +177,13 @@ def sweep(
     return {index: cotangents[index] if index in owned else np.array(cotangents[index]) for index in reached}
 
 
-def _unbroadcast(part: Cotangent, front: tuple[int, ...], x: Any, node: Any, slot: int) -> Cotangent:
+def _unbroadcast(part: Cotangent, shape: tuple[int, ...], lead: int, x: Any, node: Any, slot: int) -> Cotangent:
     """The one place where broadcasting is undone: what was spread over axes is summed over them."""
-    shape = front + x.value.shape
     if [n for n in part.shape if n != 1] == [n for n in shape if n != 1]:  # only axes of length 1 are to go, as with
         part = part.reshape(shape)  # a bias and a batch of one: nothing to add up
     added = part.ndim - len(shape)
     if added > 0:
-        part = part.sum(axis=tuple(range(len(front), len(front) + added)))
+        part = part.sum(axis=tuple(range(lead, lead + added)))
     stretched = tuple(axis for axis, n in enumerate(shape) if n == 1) if added >= 0 and part.shape != shape else ()
     if stretched:
         part = part.sum(axis=stretched, keepdims=True)

@@ -213,7 +213,7 @@ class Tensor(p.Recorded):
     @spelled(np.negative)
     def negative(x: TensorLike) -> Tensor:
         """-x."""
-        return record(p.negative, tensors(x))
+        return record(p.negative, (x,))
 
     @spelled(np.power)
     def power(a: TensorLike, b: TensorLike) -> Tensor:
@@ -223,69 +223,69 @@ class Tensor(p.Recorded):
     @spelled(np.exp)
     def exp(x: TensorLike) -> Tensor:
         """The exponential function."""
-        return record(p.exp, tensors(x))
+        return record(p.exp, (x,))
 
     @spelled(np.expm1)
     def expm1(x: TensorLike) -> Tensor:
         """exp(x) - 1, accurate near 0."""
-        return record(p.expm1, tensors(x))
+        return record(p.expm1, (x,))
 
     @spelled(np.log)
     def log(x: TensorLike) -> Tensor:
         """The natural logarithm."""
-        return record(p.log, tensors(x))
+        return record(p.log, (x,))
 
     @spelled(np.log1p)
     def log1p(x: TensorLike) -> Tensor:
         """log(1 + x), accurate near 0."""
-        return record(p.log1p, tensors(x))
+        return record(p.log1p, (x,))
 
     @spelled(np.sqrt)
     def sqrt(x: TensorLike) -> Tensor:
         """The square root; its derivative at 0 is infinite."""
-        return record(p.sqrt, tensors(x))
+        return record(p.sqrt, (x,))
 
     @spelled(np.square)
     def square(x: TensorLike) -> Tensor:
         """x * x, as one operation."""
-        return record(p.square, tensors(x))
+        return record(p.square, (x,))
 
     @spelled(np.abs)
     def abs(x: TensorLike) -> Tensor:
         """The absolute value; its derivative at 0 is taken to be 0."""
-        return record(p.absolute, tensors(x))
+        return record(p.absolute, (x,))
 
     @spelled(np.sign)
     def sign(x: TensorLike) -> Tensor:
         """-1, 0 or 1. A piecewise constant: no gradient flows."""
-        return record(p.sign, tensors(x))
+        return record(p.sign, (x,))
 
     @spelled(np.sin)
     def sin(x: TensorLike) -> Tensor:
         """The sine."""
-        return record(p.sin, tensors(x))
+        return record(p.sin, (x,))
 
     @spelled(np.cos)
     def cos(x: TensorLike) -> Tensor:
         """The cosine."""
-        return record(p.cos, tensors(x))
+        return record(p.cos, (x,))
 
     @spelled(np.tanh)
     def tanh(x: TensorLike) -> Tensor:
         """The hyperbolic tangent."""
-        return record(p.tanh, tensors(x))
+        return record(p.tanh, (x,))
 
     def sigmoid(x: TensorLike) -> Tensor:
         """The logistic function 1 / (1 + exp(-x)), without overflow for any x."""
-        return record(p.sigmoid, tensors(x))
+        return record(p.sigmoid, (x,))
 
     def relu(x: TensorLike) -> Tensor:
         """max(x, 0); its derivative at 0 is taken to be 0."""
-        return record(p.relu, tensors(x))
+        return record(p.relu, (x,))
 
     def softplus(x: TensorLike) -> Tensor:
         """log(1 + exp(x)), without overflow for any x."""
-        return record(p.softplus, tensors(x))
+        return record(p.softplus, (x,))
 
     @spelled(np.maximum)
     def maximum(a: TensorLike, b: TensorLike) -> Tensor:
@@ -481,7 +481,7 @@ class Tensor(p.Recorded):
         if self.primitive is p.stack and HERE.get().recording and (found := self._unstacked(index)) is not None:
             return found
         try:
-            is_gather, settled = indexing.parse(index, self.shape)
+            is_gather, settled = indexing.parse(index, self.value.shape)
         except IndexError as error:
             raise IndexError(f"{error}. Indexed was {describe(self)} ({HERE.get()})") from None
         return record(p.gather if is_gather else p.take_slice, (self,), {"index": settled})
@@ -636,15 +636,20 @@ _new = object.__new__
 _set_grad = Tensor.__dict__["_grad"].__set__
 
 
-def record(primitive: Primitive, inputs: tuple[Tensor, ...], params: dict[str, Any] = _NO_PARAMS) -> Tensor:
+def record(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any] = _NO_PARAMS) -> Tensor:
     """Compute an operation and put it on the tape, at the place where it is made.
 
+    inputs: Tensors; what is not becomes one.
     Raises what NumPy raises, naming the operation, its operands and the place.
     """
     try:
         value = primitive.forward(*[x.value for x in inputs], **params)
     except (ValueError, IndexError, TypeError) as error:
         raise _explained(error, primitive, inputs, params) from error
+    except AttributeError:  # rather than a look at every input of every operation
+        if all(isinstance(x, Tensor) for x in inputs):
+            raise
+        return record(primitive, tensors(*inputs), params)
     here = HERE.get()
     result: Tensor = _new(Tensor)
     result.value = value if type(value) is np.ndarray else np.asarray(value)
@@ -661,11 +666,7 @@ def record(primitive: Primitive, inputs: tuple[Tensor, ...], params: dict[str, A
     return result
 
 
-def _record_any(primitive: Primitive, inputs: Sequence[Any], params: dict[str, Any]) -> Tensor:
-    return record(primitive, tensors(*inputs), params)
-
-
-Tensor.record = staticmethod(_record_any)  # type: ignore[method-assign]
+Tensor.record = staticmethod(record)  # type: ignore[method-assign, assignment]
 
 
 def tensors(*xs: TensorLike) -> tuple[Tensor, ...]:
