@@ -1,0 +1,54 @@
+"""Every lesson runs, and what it says is what its numbers say."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.demos.test_first_light import DEMOS, load
+
+LESSONS = sorted(path.stem for path in DEMOS.glob("[0-9][0-9]_*.py"))
+
+
+@pytest.mark.parametrize("lesson", [name for name in LESSONS if name != "01_first_light"])
+def test_it_runs_as_a_script(lesson, tmp_path):
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", str(DEMOS / f"{lesson}.py")], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("1. ")
+    assert "nan" not in ran.stdout
+
+
+def test_the_formula_by_hand_is_the_gradient_and_each_slip_is_not():
+    lesson = load("02_vanishing_term_by_term")
+    cell, _, states, loss = lesson.model()
+    w, h = np.array(cell.weight_hh.data), [np.array(state.data) for state in states]
+    truth = lesson.tg.grad(loss, cell.weight_hh)
+    right = lesson.gradient(lesson.terms_by(h, w, lesson.right_factor, lesson.right_direct))
+    assert np.allclose(right, truth, rtol=1e-12, atol=1e-14)
+    for name, wrong in lesson.slips(h, w, states, cell.weight_hh).values():
+        assert np.linalg.norm(wrong - truth) > 0.05 * np.linalg.norm(truth), name
+
+
+def test_the_half_lives_are_those_of_the_forget_bias():
+    lesson = load("03_why_an_lstm_keeps_the_far_terms")
+    found = [lesson.half_life(1 / (1 + np.exp(-bias))) for bias in (0, 1, 2, 3, 5)]
+    assert np.allclose(found, [1.0, 2.21, 5.46, 14.27, 103.2], rtol=1e-3)
+
+
+def test_the_shares_by_detours_add_up(capsys):
+    lesson = load("03_why_an_lstm_keeps_the_far_terms")
+    lesson.which_paths()
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.count("%") == 5]
+    assert len(rows) == 4
+    for row in rows:
+        assert abs(sum(map(float, re.findall(r"(-?[\d.]+)%", row))) - 100) < 0.4
+
+
+def test_every_lesson_is_in_the_readme():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert all(f"{lesson}.py" in readme for lesson in LESSONS)
