@@ -73,9 +73,9 @@ def which_paths() -> None:
             + f"{mean:>7.1f}   {float(trace.count_paths()):.0e}"
         )
     print(
-        "   A detour is a step that is crossed in h. The highway alone is not what carries an untrained LSTM's gradient:"
+        "   A detour is a step that is crossed in h. The highway alone is not what carries the gradient of an untrained"
     )
-    print("   most of it leaves the cell state a few times and comes back.")
+    print("   LSTM: most of it leaves the cell state a few times and comes back.")
 
 
 def the_heaviest() -> None:

@@ -37,7 +37,7 @@ def test_the_formula_by_hand_is_the_gradient_and_each_slip_is_not():
 def test_the_half_lives_are_those_of_the_forget_bias():
     lesson = load("03_why_an_lstm_keeps_the_far_terms")
     found = [lesson.half_life(1 / (1 + np.exp(-bias))) for bias in (0, 1, 2, 3, 5)]
-    assert np.allclose(found, [1.0, 2.21, 5.46, 14.27, 103.2], rtol=1e-3)
+    assert np.allclose(found, [1.0, 2.21, 5.46, 14.27, 103.2], rtol=3e-3)
 
 
 def test_the_shares_by_detours_add_up(capsys):
