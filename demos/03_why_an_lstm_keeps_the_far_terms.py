@@ -86,7 +86,7 @@ def the_heaviest() -> None:
 
 def it_loses_them_too() -> None:
     print(
-        "\n4. A highway of forget gates below 1 vanishes as well, only later. log10 of what is left after 100, 300 and 900"
+        "\n4. A highway of forget gates below 1 vanishes as well, only later. log10 of what is left after 100, 300 900"
     )
     print("   steps, of the highway at zero input (f^lag) and of the whole gradient by W_hh:\n")
     print(f"   {'forget bias':>11}{'f':>8}{'half-life':>11}" + "".join(f"{lag:>8} highway{'whole':>8}" for lag in LAGS))

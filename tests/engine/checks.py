@@ -81,6 +81,19 @@ def rules_are_the_same_on_tensors(sample: Sample) -> None:
             equal(recorded.value, plain)
 
 
+def rules_transposed_are_forward_mode(sample: Sample) -> None:
+    """A recorded rule, differentiated by its cotangent, is the Jacobian itself: how jvp works."""
+    y = node_of(sample)
+    rng = generator(str(sample))
+    for slot, x in slots(y):
+        jacobian, limit = numeric_jacobian(y, slot)
+        g = tg.Tensor(rng.uniform(-2.0, 2.0, y.shape), requires_grad=True)
+        recorded = y.primitive.rules[slot](g, y, *y.inputs, **y.params)
+        v = rng.uniform(-2.0, 2.0, x.shape)
+        moved = tg.vjp(recorded, g, np.broadcast_to(v, recorded.shape), create_graph=True)
+        close(moved.data, np.tensordot(jacobian, v, x.ndim), limit)
+
+
 def sweeps_agree(sample: Sample) -> None:
     """The quick sweep, the one that asks at every edge, and the recorded one give the same gradients, each of its
     input's shape and dtype; so does the sum over the edges."""
@@ -121,6 +134,7 @@ CHECKS: list[Callable[[Sample], None]] = [
     leading_axes_are_a_stack,
     rules_are_linear,
     rules_are_the_same_on_tensors,
+    rules_transposed_are_forward_mode,
     sweeps_agree,
     first_and_second_order,
 ]

@@ -121,6 +121,8 @@ SECOND_ORDER = {
     "x ** 1 at 0": (lambda x: x**1, [0.0], [[0.0]]),
     "x ** 0 at 0": (lambda x: x**0, [0.0], [[0.0]]),
     "x ** 3 at 0": (lambda x: x**3, [0.0], [[0.0]]),
+    "0 ** 0": (lambda ab: ab[0] ** ab[1], [0.0, 0.0], [[0.0, 0.0], [0.0, 0.0]]),
+    "3 ** 0": (lambda ab: ab[0] ** ab[1], [3.0, 0.0], [[0.0, 1 / 3], [1 / 3, np.log(3) ** 2]]),
     "where": (lambda x: tg.where(x > 0, x * x, x), [0.0, 1.0], [[0.0, 0.0], [0.0, 2.0]]),
 }
 
@@ -161,6 +163,21 @@ def test_no_overflow_and_no_warning_for_any_size_of_number(f, dtype):
         assert np.all(np.isfinite(y.data))
         assert y.dtype == dtype
         assert np.all(np.isfinite(tg.vjp(y, leaf, np.ones(y.shape))))
+
+
+def test_logsumexp_of_nothing_possible_is_minus_infinity_without_a_warning():
+    assert tg.logsumexp([-INF, -INF]).item() == -INF
+    equal(tg.logsumexp([[-INF, -INF], [1.0, -INF]], axis=1).data, [-INF, 1.0])
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint8, np.float16, np.float32])
+def test_squashing_functions_of_other_numbers_have_the_same_values(dtype):
+    x = np.array([0, 1, 3], dtype)
+    for f in (tg.sigmoid, tg.softplus, tg.tanh, tg.relu):
+        y = f(tg.Tensor(x))
+        assert y.dtype.kind == "f" or f is tg.relu
+        close(y.data, f(x.astype(float)).data, 1e-3 if x.dtype.itemsize < 4 else 1e-6)
+    assert tg.sigmoid(np.array([1, 0])).dtype == np.float64
 
 
 def test_expm1_and_log1p_are_accurate_near_0():

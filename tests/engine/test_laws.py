@@ -27,6 +27,10 @@ def leaf(data, name=None):
 
 @pytest.fixture
 def calls(monkeypatch):
+    return counted_calls(monkeypatch)
+
+
+def counted_calls(monkeypatch):
     """The names of the primitives whose rules were called, once for each slot."""
     called = []
 

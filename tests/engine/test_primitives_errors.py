@@ -106,3 +106,9 @@ def test_a_bias_that_does_not_fit_is_refused_at_once_and_not_on_the_way_back():
     for shape in [(2, 2), (1, 2), (3,), (1,), ()]:
         with pytest.raises(ValueError, match=every(["linear", "(2, 3)", str(shape)])):
             tg.linear(x, w, np.ones(shape))
+
+
+@pytest.mark.parametrize(("x", "w"), [((2, 3), (3,)), ((2, 3), (2, 2, 3)), ((), (2, 3)), ((2, 4), (2, 3)), ((3,), ())])
+def test_linear_refuses_what_is_not_a_matrix_of_weights_that_fits(x, w):
+    with pytest.raises(ValueError, match=every(["linear", str(x), str(w), "(outputs, inputs)"])):
+        tg.linear(np.ones(x), np.ones(w))

@@ -53,6 +53,12 @@ def test_comparisons_and_sign_let_no_gradient_flow_and_all_others_do():
         assert node_of(sample).requires_grad == (sample.primitive not in flat)
 
 
+def test_what_is_not_complex_analytic_is_marked_so():
+    """The complex step cannot check these: they choose by size, or drop the imaginary part."""
+    marked = {name for name, primitive in p.TABLE.items() if not primitive.analytic}
+    assert marked == {"astype", "abs", "sign", "relu", "maximum", "minimum", "clip", "max", "min"}
+
+
 def test_the_condition_of_where_gets_no_gradient():
     condition, a = tg.Tensor([1.0, 0.0], requires_grad=True), tg.Tensor([2.0, 3.0], requires_grad=True)
     y = tg.where(condition, a, 0.0)

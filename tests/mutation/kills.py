@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import pytest
+from _pytest.mark import ParameterSet
 
+import tinygrad_rnn as tg
 from tests.engine import (
     test_conventions,
+    test_derivatives,
+    test_derivatives_targets,
     test_laws,
     test_laws_of_arrays,
     test_primitives_all_samples,
     test_primitives_errors,
+    test_primitives_numpy,
     test_random_programs,
     test_second_order,
+    test_table,
 )
 from tests.engine.checks import CHECKS
 from tests.engine.samples import samples_of
+from tests.engine.test_primitives_numpy import ARRAY
 from tinygrad_rnn.engine import primitives as p
 
 
@@ -34,9 +43,14 @@ def notice_primitives(differing: list[Any]) -> None:
         test_laws_of_arrays.test_constants_of_lower_precision_make_no_gradient_less_precise(name, np.float32)
     test_laws_of_arrays.test_a_base_of_small_whole_numbers_makes_no_gradient_less_precise()
     test_primitives_errors.test_a_bias_that_does_not_fit_is_refused_at_once_and_not_on_the_way_back()
+    test_table.test_what_is_not_complex_analytic_is_marked_so()
+    test_table.test_comparisons_and_sign_let_no_gradient_flow_and_all_others_do()
+    for compare in test_primitives_numpy.COMPARISONS:
+        test_primitives_numpy.test_comparisons_are_elementwise_on_either_side_and_carry_no_gradient(compare, ARRAY)
+    for x, w in [((2, 3), (3,)), ((), (2, 3)), ((2, 4), (2, 3))]:
+        test_primitives_errors.test_linear_refuses_what_is_not_a_matrix_of_weights_that_fits(x, w)
     for name in test_primitives_errors.MISUSES:
         test_primitives_errors.test_a_misuse_names_the_operation_the_operands_and_the_place(name)
-    notice_laws()
     notice_programs()
 
 
@@ -78,21 +92,53 @@ def notice_conventions() -> None:
         test_conventions.test_second_derivative_at_a_special_point(name)
     for x in (-700.0, -37.0, -1e-9, 0.0, 1e-9, 36.0, 700.0):
         test_conventions.test_squashing_functions_are_accurate_far_out(x)
-    for extreme in (test_conventions.tg.max, test_conventions.tg.min):
+    for f in (tg.sigmoid, tg.softplus, tg.tanh, tg.logsumexp, tg.softmax, tg.log_softmax):
+        test_conventions.test_no_overflow_and_no_warning_for_any_size_of_number(f, np.float32)
+    test_conventions.test_squashing_functions_of_other_numbers_have_the_same_values(np.int64)
+    test_conventions.test_logsumexp_of_nothing_possible_is_minus_infinity_without_a_warning()
+    for extreme in (tg.max, tg.min):
         test_conventions.test_the_weights_at_a_tie_are_equal_and_sum_to_1(extreme, (0, 2), True)
 
 
-LAWS = [
-    test_laws.test_a_route_through_one_edge_is_the_sweep_with_the_others_cut,
-    test_laws.test_what_an_edge_does_to_what_passes_it_goes_on,
-]
-
-
-def notice_laws() -> None:
-    for law in LAWS:
-        law()
+def notice_sweep(differing: list[Any]) -> None:
+    """Raise if sweeps, tapes or derivatives are not right."""
+    test_random_programs.compare(range(100))
+    for module in (test_laws, test_derivatives, test_derivatives_targets, test_laws_of_arrays, test_second_order):
+        run(module)
 
 
 def notice_programs() -> None:
     test_random_programs.compare(range(60))
     test_second_order.compare(range(40))
+
+
+# Tests called directly ---------------------------------------------------------------------------------------------
+
+
+def run(module: types.ModuleType) -> None:
+    """Every test of a module, but for the full-size ones and those with fixtures other than these two."""
+    for name, test in list(vars(module).items()):
+        if not name.startswith("test_") or not callable(test):
+            continue
+        marks = getattr(test, "pytestmark", [])
+        if any(mark.name == "full" for mark in marks):
+            continue
+        wanted = set(inspect.signature(test).parameters)
+        for values in itertools.product(*[table_of(mark) for mark in marks if mark.name == "parametrize"]):
+            arguments = dict(itertools.chain.from_iterable(values))
+            missing = wanted - arguments.keys()
+            if missing <= {"monkeypatch", "calls"}:
+                with pytest.MonkeyPatch.context() as patch:
+                    fixtures = {
+                        "monkeypatch": patch,
+                        "calls": test_laws.counted_calls(patch) if "calls" in missing else 0,
+                    }
+                    test(**arguments, **{name: fixtures[name] for name in missing})
+
+
+def table_of(mark: pytest.Mark) -> list[list[tuple[str, Any]]]:
+    """A row of (argument, value) for each case of a parametrize mark."""
+    names, rows = mark.args
+    names = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    rows = [row.values if isinstance(row, ParameterSet) else row if len(names) > 1 else [row] for row in rows]
+    return [list(zip(names, row, strict=True)) for row in rows]

@@ -104,8 +104,9 @@ def shown(tree: ast.Module, path: Path) -> str:
             return f"with {ast.unparse(child)}"
         if isinstance(node, ast.For) and field == "iter":
             return f"for in {ast.unparse(child)}"
-        if isinstance(child, ast.stmt) and not isinstance(child, ast.If | ast.For | ast.While | ast.With | ast.Try):
-            return ast.unparse(child)
+        if isinstance(child, ast.stmt):
+            text = ast.unparse(child)
+            return text.splitlines()[0] if hasattr(child, "body") else text
     return ast.unparse(nodes[-1]).splitlines()[0]
 
 
@@ -129,6 +130,8 @@ def edits(node: ast.AST, path: Path, variables: list[str]) -> Iterator[tuple[Pat
     if isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert | ast.Constant) and not is_number(node):
         return
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return
+    if isinstance(node, ast.keyword) and node.arg in WITHOUT_EFFECT:
         return
     for replacement in replacements(node, variables):
         yield path, replacement
@@ -161,19 +164,13 @@ _ALIKE = """exp expm1, log log1p, sin cos, tanh sigmoid, relu tanh, maximum mini
     abs negative, sign abs, put_slice scatter_add, gather take_slice, zeros ones, concatenate stack, power multiply"""
 OTHERS = {b: a for a, b in (pair.split() for pair in _ALIKE.split(","))}
 OTHERS |= dict(pair.split() for pair in _ALIKE.split(","))
-LEFT_AWAY = {
-    "swapaxes",
-    "transpose",
-    "reshape",
-    "cumsum",
-    "reversed",
-    "sorted",
-    "tanh",
-    "sigmoid",
-    "relu",
-    "T",
-    "squeeze",
-}
+# Calls that one may forget: f(x) becomes x.
+_METHODS = (
+    "swapaxes transpose reshape cumsum reversed sorted tanh sigmoid relu squeeze kept lead_last lead_first behind"
+)
+LEFT_AWAY = {*_METHODS.split(), "_reversed", "_inverse", "log", "linear"}
+SYMMETRIC = {"maximum", "minimum", "swapaxes", "add", "multiply"}  # of whose arguments the order does not matter
+WITHOUT_EFFECT = {"strict", "optimize"}  # keywords that guard against mistakes, or choose the quicker of two ways
 
 
 def replacements(node: ast.AST, variables: list[str]) -> Iterator[ast.AST]:
@@ -246,26 +243,19 @@ def _calls(node: ast.AST) -> Iterator[ast.AST]:
     if not isinstance(node, ast.Call):
         return
     plain = [k for k, arg in enumerate(node.args) if not isinstance(arg, ast.Starred)]
-    for j, k in itertools.pairwise(plain):
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    for j, k in itertools.pairwise([] if called in SYMMETRIC else plain):
         args = list(node.args)
         args[j], args[k] = args[k], args[j]
         yield copied(node, args=args)
     for k in range(len(node.keywords)):
+        if node.keywords[k].arg in WITHOUT_EFFECT:
+            continue
         yield copied(node, keywords=[*node.keywords[:k], *node.keywords[k + 1 :]])
-    if isinstance(node.func, ast.Attribute) and node.func.attr in LEFT_AWAY and not is_numpy(node.func.value):
+    if called in LEFT_AWAY and isinstance(node.func, ast.Attribute) and not is_numpy(node.func.value):
         yield node.func.value
-    elif isinstance(node.func, ast.Name | ast.Attribute) and node.args:
-        called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
-        if called in LEFT_AWAY or called in (
-            "kept",
-            "lead_last",
-            "lead_first",
-            "_reversed",
-            "behind",
-            "_inverse",
-            "log",
-        ):
-            yield node.args[-1] if called == "behind" else node.args[0]
+    elif called in LEFT_AWAY and node.args:
+        yield node.args[-1] if called == "behind" else node.args[0]
 
 
 def is_numpy(node: ast.AST) -> bool:
