@@ -86,9 +86,9 @@ def the_heaviest() -> None:
 
 def it_loses_them_too() -> None:
     print(
-        "\n4. A highway of forget gates below 1 vanishes as well, only later. log10 of what is left after 100, 300 900"
+        "\n4. A highway of forget gates below 1 vanishes too, only later. log10 of what is left, of the highway at zero"
     )
-    print("   steps, of the highway at zero input (f^lag) and of the whole gradient by W_hh:\n")
+    print("   input (f^lag) and of the whole gradient by W_hh, after 100, 300 and 900 steps:\n")
     print(f"   {'forget bias':>11}{'f':>8}{'half-life':>11}" + "".join(f"{lag:>8} highway{'whole':>8}" for lag in LAGS))
     for bias in FORGET_BIASES:
         cell = lstm(bias)
