@@ -179,7 +179,7 @@ def steps(xs: Iterable[T], start: int = 0, reverse: bool = False) -> Generator[t
     inside = outside
     try:
         for t in times:
-            inside = outside._replace(step=t)
+            inside = Place(outside.scope, t, outside.recording)
             HERE.set(inside)
             item = next(items, _END)  # inside the step, since taking an element of a Tensor is an operation
             if item is _END:

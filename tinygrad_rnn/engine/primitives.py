@@ -173,17 +173,20 @@ absolute = define("abs", np.abs, lambda g, y, x: g * sign(x), analytic=False)
 # Squashing functions ----------------------------------------------------------------------------------------------
 
 
-# By the letter of a dtype, the largest x whose exp(x) is a finite number of it.
-_LARGEST_EXPONENT = {c: float(np.log(np.finfo(c).max)) - 1.0 for c in "efdgFDG"}
+# By the letter of a dtype: 1, and nearly the largest x whose exp(x) is finite. As 0-d arrays, since NumPy converts a
+# Python number at every use, which takes as long as adding sixteen elements.
+_ONE = {c: np.ones((), c) for c in "efdgFDG"}
+_LARGEST_EXPONENT = {c: (np.log(np.finfo(c).max) - 1).astype(c) * one for c, one in _ONE.items()}
 
 
-def _sigmoid(x: Array) -> Array:
+def _sigmoid(x: Array) -> Any:
     """1 / (1 + exp(-x)), to full relative accuracy on the left, and without overflow there: a forget gate at
     x = -40 is 4e-18, not 0."""
-    largest = _LARGEST_EXPONENT.get(x.dtype.char)
-    if largest is None:
+    kind = x.dtype.char
+    if kind not in _ONE:
         return _sigmoid(x.astype(np.float64))
-    return 1.0 / (1.0 + np.exp(np.minimum(-x, largest)))
+    one = _ONE[kind]
+    return one / (one + np.exp(np.minimum(-x, _LARGEST_EXPONENT[kind])))
 
 
 def _softplus(x: Array) -> Array:
@@ -335,7 +338,7 @@ pad = define("pad", lambda x, widths, value: np.pad(x, widths, constant_values=v
 
 
 def _slice_into(buffer: Array, g: Array, lead: int, index: Index) -> None:
-    buffer[behind(lead, index)] += g
+    buffer[behind(lead, index) if lead else index] += g
 
 
 def _put_slice(v: Array, shape: tuple[int, ...], index: Index, lead: int) -> Array:
@@ -405,6 +408,9 @@ def _linear(x: Array, w: Array, *bias: Array) -> Array:
     if x.shape[-1:] != w.shape[1:] or w.ndim != 2 or (bias and bias[0].shape != w.shape[:1]):
         raise ValueError("x is (..., inputs), w is (outputs, inputs) and b is (outputs,)")
     y = x.dot(w.T) if x.ndim <= 2 else x @ w.T  # `dot` is the quicker spelling for what needs no broadcasting
+    if bias and y.dtype is bias[0].dtype and y.ndim:
+        y += bias[0]  # in place, since nobody else has seen the product yet
+        return y
     return y + bias[0] if bias else y
 
 

@@ -126,25 +126,24 @@ def sweep(
             if create_graph:
                 y, values = node, inputs
                 HERE.set(Place(f"backward/{node.place.scope}".rstrip("/"), node.place.step, True))
+            elif (
+                len(inputs) == 2
+            ):  # written out, since before Python 3.12 a comprehension is a function, made and called
+                y, values = node.value, (inputs[0].value, inputs[1].value)
+            elif len(inputs) == 1:
+                y, values = node.value, (inputs[0].value,)
             else:
-                y, values = node.value, [x.value for x in inputs]
-            lead = g.ndim - y.ndim
-            front = g.shape[:lead] if lead else ()
+                y, values = node.value, tuple([x.value for x in inputs])
+            front = g.shape[: g.ndim - y.ndim]
             hook = None if at_edge is None else at_edge.get(index)
-            sparse = primitive.add_into is not None and hook is None and not create_graph
+            if primitive.add_into is not None and hook is None and not create_graph:
+                _add_sparse(cotangents, owned, inputs[0], g, front, node)
+                continue
             rules: Any = primitive.rules
             part_of = rules.rule(g, y, *values, **params) if type(rules) is EverySlot else None
             for slot, x in enumerate(inputs):
                 key = x.index
                 if key not in order:
-                    continue
-                if sparse:
-                    if key not in owned:
-                        so_far = cotangents.get(key)
-                        empty = so_far is None
-                        cotangents[key] = np.zeros(front + x.value.shape, x.value.dtype) if empty else np.array(so_far)
-                        owned.add(key)
-                    primitive.add_into(cotangents[key], g, lead, **params)
                     continue
                 if part_of is not None:
                     part = part_of(slot)
@@ -152,10 +151,10 @@ def sweep(
                     rule = rules[slot]
                     if rule is None:
                         continue
-                    part = rule(g, y, *values, **params)
-                shape = front + x.value.shape if lead else x.value.shape
+                    part = rule(g, y, *values, **params) if params else rule(g, y, *values)
+                shape = front + x.value.shape if front else x.value.shape
                 if part.shape != shape or part.dtype is not x.value.dtype:
-                    part = _unbroadcast(part, shape, lead, x, node, slot)
+                    part = _unbroadcast(part, shape, len(front), x, node, slot)
                 if hook is not None:
                     part = hook(node, slot, part)
                     if part is None:
@@ -164,7 +163,7 @@ def sweep(
                 if total is None:
                     cotangents[key] = part
                 elif key in owned:
-                    np.add(total, part, out=total)
+                    total += part
                 else:
                     cotangents[key] = total + part
                     if part.ndim and not create_graph:  # the sum of 0-d arrays is a NumPy scalar: not in place
@@ -177,8 +176,22 @@ def sweep(
     return {index: cotangents[index] if index in owned else np.array(cotangents[index]) for index in reached}
 
 
+def _add_sparse(
+    cotangents: dict[int, Cotangent], owned: set[int], x: Any, g: Cotangent, front: tuple[int, ...], node: Any
+) -> None:
+    """The contribution of a slice or gather, added into the whole without spreading it over zeros first."""
+    if x.index not in owned:
+        so_far = cotangents.get(x.index)
+        empty = so_far is None
+        cotangents[x.index] = np.zeros(front + x.value.shape, x.value.dtype) if empty else np.array(so_far)
+        owned.add(x.index)
+    node.primitive.add_into(cotangents[x.index], g, len(front), **node.params)
+
+
 def _unbroadcast(part: Cotangent, shape: tuple[int, ...], lead: int, x: Any, node: Any, slot: int) -> Cotangent:
     """The one place where broadcasting is undone: what was spread over axes is summed over them."""
+    if not lead and part.shape[1:] == shape and part.dtype is x.value.dtype:  # a bias beside a batch, the usual case
+        return part.sum(axis=0) if len(part) != 1 else part[0]
     if [n for n in part.shape if n != 1] == [n for n in shape if n != 1]:  # only axes of length 1 are to go, as with
         part = part.reshape(shape)  # a bias and a batch of one: nothing to add up
     added = part.ndim - len(shape)

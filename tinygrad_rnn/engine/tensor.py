@@ -643,7 +643,12 @@ def record(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
     Raises what NumPy raises, naming the operation, its operands and the place.
     """
     try:
-        value = primitive.forward(*[x.value for x in inputs], **params)
+        if len(inputs) == 2:  # written out, since before Python 3.12 a comprehension is a function, made and called
+            value = primitive.forward(inputs[0].value, inputs[1].value, **params)
+        elif len(inputs) == 1:
+            value = primitive.forward(inputs[0].value, **params)
+        else:
+            value = primitive.forward(*[x.value for x in inputs], **params)
     except (ValueError, IndexError, TypeError) as error:
         raise _explained(error, primitive, inputs, params) from error
     except AttributeError:  # rather than a look at every input of every operation

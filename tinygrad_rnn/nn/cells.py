@@ -10,6 +10,7 @@ belongs to whoever made it, and `nn.Embedding` calls its output x.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -36,8 +37,14 @@ def rnn_relu_step(x: Tensor, h: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: A
 
 def parts(a: Tensor, count: int) -> list[Tensor]:
     """The parts for `count` gates, of equal length along the last axis."""
-    size = a.shape[-1] // count
-    return [a[..., size * k : size * (k + 1)] for k in range(count)]
+    return [a[cut] for cut in _cuts(a.shape[-1], count)]
+
+
+@functools.cache
+def _cuts(length: int, count: int) -> list[tuple[Any, ...]]:
+    """Made once, since every step of every sequence asks for them and keeps them on its tape."""
+    size = length // count
+    return [(..., slice(size * k, size * (k + 1))) for k in range(count)]
 
 
 def lstm_step(x: Tensor, h: Tensor, c: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> tuple[Tensor, Tensor]:

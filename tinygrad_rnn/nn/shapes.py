@@ -17,8 +17,8 @@ def check_features(module: Module, x: Tensor, weight: Parameter, leads: Sequence
 
     leads: what may stand before the last axis, such as ("batch",); None for anything.
     """
-    inputs = weight.shape[1]
-    if x.ndim and x.shape[-1] == inputs and (leads is None or x.ndim - 1 in map(len, leads)):
+    inputs = weight.value.shape[1]
+    if x.value.shape[-1:] == (inputs,) and (leads is None or x.value.ndim - 1 in map(len, leads)):
         return
     expected = " or ".join(shown(*lead, inputs) for lead in leads or [("...",)])
     if x.ndim and x.shape[-1] != inputs:
@@ -38,7 +38,7 @@ def check_state(module: Module, names: Sequence[str], state: Any, shape: tuple[i
         raise TypeError(f"the state of {where(module)} is a tuple ({', '.join(names)}); got {got}")
     given = tensors(*state)
     for name, value in zip(names, given, strict=True):
-        if value.shape != shape:
+        if value.value.shape != shape:
             raise ValueError(
                 f"{where(module)} expects {name} of shape {shape} for this x; got {value.shape}: start from "
                 f"np.zeros({shape}), or leave the state out to start from zeros"
