@@ -6,6 +6,7 @@ test_laws_of_arrays.py.
 """
 
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -122,6 +123,95 @@ def test_what_an_edge_does_to_what_passes_it_goes_on():
     plain = tg.vjp(y, x, np.ones(2))
     found = sweep(order, {y.index: np.ones(2)}, [x.index], at_edge=dict.fromkeys(order, lambda node, slot, g: 3.0 * g))
     close(found[x.index], 9.0 * plain, 1e-15)
+
+
+class Watched:
+    """A node as the sweep knows it, which counts how often its inputs are looked at."""
+
+    primitive = p.add
+    tracked = True
+
+    def __init__(self, index, *inputs):
+        self.index = self.born = index
+        self.looked_at = 0
+        self._inputs = inputs
+
+    @property
+    def inputs(self):
+        self.looked_at += 1
+        return self._inputs
+
+
+def test_a_tape_has_every_leaf_the_very_first_tensor_too():
+    first = Watched(0)
+    y = Watched(1, first)
+    assert list(tape([y])) == [0, 1]
+    assert list(tape([y], [first])) == [0, 1]
+    assert tape([y], []) == {}
+
+
+def test_a_tape_looks_at_each_node_once():
+    nodes = [Watched(0)]
+    for k in range(1, 12):
+        nodes.append(Watched(k, nodes[-1], nodes[-1], *nodes[-3:-1]))
+    assert list(tape(nodes[-1:])) == list(range(12))
+    assert [node.looked_at for node in nodes] == [1] * 12
+
+
+def test_a_tape_is_not_followed_to_nodes_older_than_its_targets():
+    nodes = [Watched(0)]
+    for k in range(1, 12):
+        nodes.append(Watched(k, nodes[-1]))
+    assert list(tape([nodes[11]], [nodes[9]])) == [9, 10, 11]
+    assert [k for k, node in enumerate(nodes) if node.looked_at] == [9, 10, 11]
+    assert tape([nodes[3]], [nodes[10]]) == {}
+    assert not nodes[3].looked_at
+
+
+def test_what_carries_no_gradient_has_an_empty_tape():
+    x = leaf([1.0])
+    assert tape([x > 0.0]) == {}
+    assert tape([x.detach() * 2.0]) == {}
+    assert list(tape([x > 0.0, x])) == [x.index]
+
+
+def test_every_edge_is_asked_later_consumers_first():
+    x, w = leaf([[1.0, 2.0], [3.0, 4.0]]), leaf([[1.0, 0.5]])
+    h = tg.concatenate([x[0:1] * w, x[[1, 1]], tg.linear(w, x)]).sum()
+    order, asked = tape([h]), []
+
+    def ask(consumer, slot, part):
+        asked.append((consumer.index, slot))
+        return part
+
+    sweep(order, {h.index: np.ones(())}, [], at_edge=dict.fromkeys(order, ask))
+    edges = [(node.index, slot) for node in reversed(order.values()) for slot in range(len(node.inputs))]
+    assert asked == [(index, slot) for index, slot in edges if order[index].inputs[slot].requires_grad]
+
+
+def test_nothing_comes_of_a_node_that_nothing_reaches():
+    x, w = leaf([0.5, 1.5]), leaf([1.0, 2.0])
+    h = x.tanh()
+    y = h * w
+    cut = {y.index: lambda consumer, slot, part: None if slot == 0 else part}
+    found = sweep(tape([y]), {y.index: np.ones(2)}, [x.index, h.index, w.index], at_edge=cut)
+    assert found.keys() == {w.index}
+
+
+def test_cotangents_are_let_go_as_the_sweep_goes_on():
+    h = leaf([0.5, 1.5])
+    for _ in range(8):
+        h = h.tanh()
+    parts, alive = [], []
+
+    def watch(consumer, slot, part):
+        alive.append(sum(old() is not None for old in parts))
+        parts.append(weakref.ref(part))
+        return part
+
+    order = tape([h])
+    sweep(order, {h.index: np.ones(2)}, [], at_edge=dict.fromkeys(order, watch))
+    assert max(alive) == 1
 
 
 # 4. Creation order ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 The model carries every Jacobian forward, as full matrices, and knows nothing of tapes: a value is an array, its
 derivatives by each leaf, and the versions of the leaves that it was computed from.
 
-The quick size is 50 runs of 50 steps, the full size 500 runs of 100 steps.
+The quick size is 120 runs of 50 steps, the full size 500 runs of 100 steps.
 """
 
 import time
@@ -308,7 +308,7 @@ SETTINGS = settings(
 
 
 def test_any_sequence_of_uses_agrees_with_the_naive_model():
-    run_state_machine_as_test(TensorMachine, settings=settings(SETTINGS, max_examples=50, stateful_step_count=50))
+    run_state_machine_as_test(TensorMachine, settings=settings(SETTINGS, max_examples=120, stateful_step_count=50))
 
 
 @pytest.mark.full

@@ -26,7 +26,7 @@ from tests.engine import (
     test_second_order,
     test_table,
 )
-from tests.engine.checks import CHECKS
+from tests.engine.checks import CHECKS, sweeps_agree
 from tests.engine.samples import samples_of
 from tests.engine.test_primitives_numpy import ARRAY
 from tinygrad_rnn.engine import primitives as p
@@ -102,6 +102,10 @@ def notice_conventions() -> None:
 
 def notice_sweep(differing: list[Any]) -> None:
     """Raise if sweeps, tapes or derivatives are not right."""
+    for name in ("add", "multiply", "slice", "gather", "concatenate", "linear"):
+        for sample in samples_of(name):
+            sweeps_agree(sample)
+    test_table.test_the_condition_of_where_gets_no_gradient()
     test_random_programs.compare(range(100))
     for module in (test_laws, test_derivatives, test_derivatives_targets, test_laws_of_arrays, test_second_order):
         run(module)

@@ -24,11 +24,12 @@ class Mutant(NamedTuple):
     where: str  # the function or, in the table, the primitive
     before: str
     after: str
+    number: int  # which of those that read alike
     path: Path
     replacement: ast.AST
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.before}  ->  {self.after}"
+        return f"{self.where}: {self.before}  ->  {self.after}" + (f"  ({self.number})" if self.number > 1 else "")
 
 
 def mutants_of(module: str, wanted: tuple[str, ...] = (), unwanted: tuple[str, ...] = ()) -> list[Mutant]:
@@ -43,9 +44,9 @@ def mutants_of(module: str, wanted: tuple[str, ...] = (), unwanted: tuple[str, .
             before = shown(tree, there)
             with changed(tree, there, replacement):
                 after = shown(tree, there)
-            seen[f"{where}{before}{after}"] += 1
-            if before != after and seen[f"{where}{before}{after}"] == 1:
-                found.append(Mutant(module, where, before, after, there, replacement))
+            if before != after:
+                seen[f"{where}{before}{after}"] += 1
+                found.append(Mutant(module, where, before, after, seen[f"{where}{before}{after}"], there, replacement))
     return found
 
 

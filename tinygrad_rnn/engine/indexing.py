@@ -32,7 +32,11 @@ def parse(index: Any, shape: tuple[int, ...]) -> tuple[bool, Index]:
     settled = [_simple(item) for item in items]
     if not any(isinstance(item, np.ndarray) for item in settled):
         return False, tuple(settled)
-    return True, tuple(_integers(_without_ellipsis(settled, len(shape)), shape))
+    found = tuple(_integers(_without_ellipsis(settled, len(shape)), shape))
+    for item in found:
+        if isinstance(item, np.ndarray):
+            item.flags.writeable = False  # it can be read on the tape, and must not change there
+    return True, found
 
 
 _PLAIN = frozenset((int, type(None)))

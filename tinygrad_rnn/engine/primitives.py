@@ -184,13 +184,15 @@ def _sigmoid(x: Array) -> Any:
     x = -40 is 4e-18, not 0."""
     kind = x.dtype.char
     if kind not in _ONE:
-        return _sigmoid(x.astype(np.float64))
+        return _sigmoid(x.astype(np.float64))  # of whole numbers, among which -x may wrap around
     one = _ONE[kind]
     return one / (one + np.exp(np.minimum(-x, _LARGEST_EXPONENT[kind])))
 
 
 def _softplus(x: Array) -> Array:
     """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
+    if x.dtype.char not in _ONE:
+        return _softplus(x.astype(np.float64))
     return np.where(x > 0, x, 0.0) + np.log1p(np.exp(np.where(x > 0, -x, x)))
 
 
@@ -211,7 +213,7 @@ not_equal = define("not_equal", np.not_equal)
 
 def _winner(g: Any, y: Any, mine: Any, other: Any) -> Any:
     """All of the gradient where an operand is what came out (a NaN, too), half of it at a tie."""
-    came_out = where(y == y, mine == y, mine != mine)
+    came_out = where(mine == y, True, mine != mine)
     return where(mine == other, g * 0.5, where(came_out, g, 0.0))
 
 
