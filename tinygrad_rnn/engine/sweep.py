@@ -114,6 +114,8 @@ def sweep(
     keep = set(keep)
     cotangents = dict(seeds)
     owned: set[int] = set()  # the totals that this sweep allocated itself: those are added to in place
+    started = [(seed.shape, order[index].value.ndim) for index, seed in seeds.items() if index in order]
+    front = next((shape[: len(shape) - ndim] for shape, ndim in started), ())
     here = HERE.get()
     try:
         for node in reversed(order.values()):
@@ -126,15 +128,13 @@ def sweep(
             if create_graph:
                 y, values = node, inputs
                 HERE.set(Place(f"backward/{node.place.scope}".rstrip("/"), node.place.step, True))
-            elif (
-                len(inputs) == 2
-            ):  # written out, since before Python 3.12 a comprehension is a function, made and called
+            # Written out for one and two inputs: before Python 3.12 a comprehension is a function, made and called.
+            elif len(inputs) == 2:
                 y, values = node.value, (inputs[0].value, inputs[1].value)
             elif len(inputs) == 1:
                 y, values = node.value, (inputs[0].value,)
             else:
                 y, values = node.value, tuple([x.value for x in inputs])
-            front = g.shape[: g.ndim - y.ndim]
             hook = None if at_edge is None else at_edge.get(index)
             if primitive.add_into is not None and hook is None and not create_graph:
                 _add_sparse(cotangents, owned, inputs[0], g, front, node)

@@ -3,7 +3,7 @@
     figure.py (with window.py, summary.py)    tape -> nodes and edges, plain data
     columns.py, runs.py, states.py            which nodes belong together: steps, scopes, the lines of states
     layout.py, alike.py                       rows and places inside one step, the same for all steps alike
-    placement.py, boxes.py, wires.py, routes.py, curves.py    the steps beside each other, borders, lines
+    placement.py, boxes.py, wires.py, edges.py, curves.py    the steps beside each other, borders, lines
     style.py, labels.py, legend.py, alt.py    shapes and colours, text
     dot.py, render.py, drawing.py             DOT text, pictures, what the user holds
 

@@ -13,7 +13,7 @@ from .columns import Column
 from .curves import Curve
 from .figure import Figure, Node
 from .layout import Layout, apart
-from .routes import Frame, curves
+from .edges import Frame, curves
 from .wires import TRACK, plan, tracks
 
 GUTTER = 36.0  # between columns, when no wire runs up or down there
