@@ -4,8 +4,8 @@ Every contestant runs each problem in a fresh process of its own: thread pools d
 that an earlier problem leaves behind. They are asked in turn for one batch of repetitions each, so that whatever else
 the machine does meets all of them; a ratio is taken within one round.
 
-All use the same number of threads: OMP_NUM_THREADS if it is set, else one. With more, two threads that wait for each
-other on a busy machine take up to a hundred times as long, and it is the machine that is measured.
+All use the same number of threads: OMP_NUM_THREADS if it is set, else one. With one, CPU time is measured. With more
+it is the time on the clock, and on a busy machine threads that wait for each other can take a hundred times as long.
 """
 
 import json
@@ -29,6 +29,7 @@ SECONDS_PER_BATCH = 0.15
 AGREEMENT = 1e-4  # in float32, relative to the largest element
 NOISY = 1.5  # where the largest ratio is so many times the smallest, the machine was busy: no verdict
 THREADS = os.environ.get("OMP_NUM_THREADS", "1")
+CLOCK = "CPU time" if THREADS == "1" else "wall-clock time"
 OURS, COLLECTING, BY_HAND, TORCH = "tinygrad_rnn", "tinygrad_rnn (collecting)", "NumPy by hand", "PyTorch eager"
 LINE = "{:>4} {:>5} {:>3} {:>6}  {:>7} {:>6} {:>5}  {:<26}  {:<20}  {:<27}  {}"
 TITLES = ("T", "batch", "in", "hidden", "us/step", "us/op", "ops")
@@ -38,7 +39,7 @@ RATIOS = ("ours / NumPy by hand", "same, not frozen", "ours / PyTorch eager", "P
 def main():
     torch_python, torch_note = find_torch()
     print("One LSTM training step in float32: T steps forward, the mean of h**2, backward to all four parameters.")
-    print(f"NumPy {np.__version__}; {torch_note}; {THREADS} thread(s) each (OMP_NUM_THREADS).")
+    print(f"NumPy {np.__version__}; {torch_note}; {THREADS} thread(s) each (OMP_NUM_THREADS); {CLOCK}.")
     print("us: microseconds of ours for each of the T steps, and for each of all the operations recorded.")
     print(f"Ratios: median (smallest..largest) of {ROUNDS} rounds. gc.freeze() after set-up, but where it says not.\n")
     print(LINE.format(*TITLES, *RATIOS))

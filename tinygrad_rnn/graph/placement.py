@@ -11,9 +11,9 @@ from .alike import BOX_PAD, Size, layouts, room_between
 from .boxes import HEADING, PAD, Box, box_around, has_box, narrowest
 from .columns import Column
 from .curves import Curve
+from .edges import Frame, curves
 from .figure import Figure, Node
 from .layout import Layout, apart
-from .edges import Frame, curves
 from .wires import TRACK, plan, tracks
 
 GUTTER = 36.0  # between columns, when no wire runs up or down there
