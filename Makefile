@@ -25,6 +25,7 @@ check-full: .venv/dev.installed
 
 bench: .venv/dev.installed
 	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks.questions
 
 .venv/%.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tinygrad_rnn needs Python 3.11 or newer; call: make PYTHON=/path/to/python3.11")'
