@@ -69,7 +69,7 @@ def main():
         "the same for an RNN": (lambda: tg.state_jacobians(hs).products, xs[0], "< 0.5 s"),
     }
     print(
-        "Questions about the gradient of an LSTM, hidden 32, 100 steps; the ratio is to one tg.grad by the same tensor.\n"
+        "Questions about the gradient of an LSTM, hidden 32, 100 steps; ratios are to one tg.grad by the same tensor.\n"
     )
     print(f"{'question':<36}{'ms':>9}{'ratio':>9}   wanted")
     for name, (ask, source, wanted) in rows.items():
