@@ -94,7 +94,7 @@ def trace(model: CharacterModel, text: characters.Text) -> tg.Ledger:
 
 
 def draw(model: CharacterModel, text: characters.Text, path: Path) -> None:
-    """Three steps of a small model of the same kind, every operation visible, after a backward pass."""
+    """Three steps of a small, untrained model of the same kind, every operation visible, after a backward pass."""
     small = CharacterModel(type(model.recurrent).__name__, len(text.alphabet), hidden=4, dtype=np.float64)
     ids = text.encode("the ")
     states, _ = small.recurrent(small.embedding(ids[:3]))
@@ -188,7 +188,8 @@ def main(out: Path = Path("out")) -> None:
     print("\nWhat to look at:")
     for number, sentence in enumerate(words(traces, bits, ngrams), start=1):
         print(f"  {number}. {sentence}")
-    print(f"\nWritten to {out}/: " + ", ".join(sorted(path.name for path in out.glob("*.png"))))
+    print("\nThe unrolled graphs are of untrained models with 4 hidden units, small enough to show every operation.")
+    print(f"Written to {out}/: " + ", ".join(sorted(path.name for path in out.glob("*.png"))))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The main job, with fewer updates: it runs, writes what it says, and says what is true."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ DEMOS = Path(__file__).parents[2] / "demos"
 
 def load(name):
     spec = importlib.util.spec_from_file_location(name, DEMOS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # registered, since dataclasses look there
     spec.loader.exec_module(module)
     return module
 

@@ -65,7 +65,7 @@ def test_an_lstm_with_a_large_forget_bias_is_healthy_and_without_it_vanishes():
     healthy = tg.diagnose((last_state(with_forget_bias(nn.LSTMCell(4, 16, rng=0), 5.0), 40) ** 2).sum())
     assert (vanishing.verdict, healthy.verdict) == ("vanishing", "healthy")
     assert set(vanishing.by_name) == {"c", "h"}
-    assert "forget bias" in str(vanishing)
+    assert "larger bias of f" in str(vanishing)
     assert vanishing.factor < healthy.factor <= 1.1
 
 
@@ -78,6 +78,19 @@ def test_a_recurrence_that_never_recurs_is_found_out_in_one_sentence():
         assert found.verdict == "broken"
         assert len(found.sentences) == 1
         assert "h = cell(x, h)" in str(found)
+
+
+def test_gates_are_found_by_what_they_do_and_not_by_their_name():
+    """A gate called f that lets the new in, beside 1 - f for the old, is not spoken of as if it kept the old."""
+    w = tg.Tensor(np.random.default_rng(0).normal(size=(4, 4)), requires_grad=True)
+    h = tg.Tensor(np.ones(4))
+    for _, x in tg.steps(np.random.default_rng(1).normal(size=(50, 4))):
+        f = tg.sigmoid(w @ h - 4.0).named("f")
+        h = ((1.0 - f) * h + f * np.tanh(w @ h + x)).named("h")
+    assert "f multiplies" not in str(tg.diagnose(h.sum()))
+    gru = tg.diagnose(last_state(nn.GRUCell(4, 16, rng=0), 40).sum())
+    assert "z multiplies h from step to step" in str(gru)
+    assert "nn.GRUCell" not in str(gru)
 
 
 def test_a_model_without_time_is_not_called_broken():

@@ -40,6 +40,8 @@ def test_what_cannot_be_explained_is_said():
     cell, _, _, losses = rnn(3)
     with pytest.raises(ValueError, match="about one loss"):
         tg.trace_gradient(losses, to=cell.weight_hh).explain()
+    with pytest.raises(ValueError, match="reads step"):
+        tg.trace_gradient(sum(losses, tg.Tensor(0.0)), to=cell.weight_hh).explain()
     with pytest.raises(ValueError, match="rendered as"):
         tg.trace_gradient(losses[-1], to=cell.weight_hh).explain().render("html")
     layers, _, loss = stacked()

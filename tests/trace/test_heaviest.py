@@ -7,7 +7,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.trace import brute_force
-from tests.trace.test_routes import gru, lstm
+from tests.trace.test_routes import gru, lstm, rnn
 
 
 def all_words(losses, source, unit, belongs=lambda landmarks, crossings: True):
@@ -88,9 +88,26 @@ def test_a_search_that_stops_at_its_limit_says_how_far_it_is_proven():
 
 def test_words_are_printed_by_runs_and_the_rest_is_always_shown():
     _, xs, _, loss = lstm(steps=6)
-    text = str(tg.trace_gradient(loss, to=xs[0]).top_paths(40))
-    assert "c^5" in text
-    assert "all other paths together" in text
+    trace = tg.trace_gradient(loss, to=xs[0])
+    assert "c^5" in str(trace.top_paths(4))
+    assert "all other paths together" in str(trace.top_paths(4))
+    assert str(trace.top_paths(40)).endswith("There are no other paths.")
+
+
+def test_with_several_losses_each_path_says_in_which_it_ends():
+    cell, xs, _, losses = rnn(3)
+    top = tg.trace_gradient(losses, to=xs[0]).top_paths(5)
+    assert [path.loss for path in top] != [0] * len(top)
+    assert {(path.loss, path.word) for path in top} == {(0, ()), (1, ("h",)), (2, ("h", "h"))}
+    assert "to loss 2" in str(top)
+    assert cell.weight_hh.shape == (2, 2)
+
+
+def test_a_printed_path_can_be_asked_for_again():
+    _, xs, _, loss = lstm(steps=6)
+    trace = tg.trace_gradient(loss, to=xs[0])
+    for path in trace.top_paths(4):
+        assert np.allclose(trace.across(str(path)).gradient, path.gradient, rtol=1e-10, atol=1e-18)
 
 
 def test_misuse_is_explained():

@@ -218,6 +218,38 @@ def test_an_operation_left_outside_the_steps_is_reported():
     assert not trace_gradient(loss_of(states_of("lstm", lambda t: weights, 3)[-1]), to=weights[0]).ledger().warnings
 
 
+def test_a_sum_of_losses_two_loops_from_zero_and_no_steps_at_all_are_reported():
+    w = tg.Tensor(np.array([[0.5]]), requires_grad=True, name="W")
+
+    def states(xs, h, **where):
+        found = []
+        for _, x in tg.steps(xs, **where):
+            h = np.tanh(w @ h + x).named("h")
+            found.append(h)
+        return found
+
+    xs = np.ones((4, 1))
+    losses = [(h * h).sum() for h in states(xs, tg.Tensor([1.0]))]
+    (warning,) = tg.trace_gradient(sum(losses, tg.Tensor(0.0)), to=w).ledger().warnings
+    assert "pass the list of losses" in warning
+    assert not tg.trace_gradient(losses, to=w).ledger().warnings
+    running, h = tg.Tensor(0.0), tg.Tensor([1.0])
+    for _, x in tg.steps(xs):
+        h = np.tanh(w @ h + x).named("h")
+        running = running + (h * h).sum()
+    assert "pass the list of losses" in tg.trace_gradient(running, to=w).ledger().warnings[0]
+    again = states(xs, states(xs, tg.Tensor([1.0]))[-1])
+    assert any("number its steps on" in said for said in tg.trace_gradient(again[-1].sum(), to=w).ledger().warnings)
+    further = states(xs, states(xs, tg.Tensor([1.0]))[-1], start=4)
+    assert not tg.trace_gradient(further[-1].sum(), to=w).ledger().warnings
+    h = tg.Tensor([1.0])
+    for x in xs:
+        h = np.tanh(w @ h + x).named("h")
+    ledger = tg.trace_gradient(h.sum(), to=w).ledger()
+    assert "put the loop into" in str(ledger)
+    assert (ledger.lags(), ledger.horizon(), ledger.steps) == ([], None, (None,))
+
+
 def test_losses_may_repeat_and_may_not_all_lead_to_the_source():
     weights = weights_of("rnn")
     states = states_of("rnn", lambda t: weights, 3)

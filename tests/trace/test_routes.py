@@ -301,7 +301,36 @@ def test_questions_that_mean_nothing_are_explained():
         long.across(".{11} h .*")
     with pytest.raises(ValueError, match="no path crosses a step in 'i'"):
         TRACE.by_crossings("i")
-    with pytest.raises(TypeError, match="routes combine with routes"):
+    with pytest.raises(TypeError, match="a route is made with"):
         tg.across("c*") & "f"
     with pytest.raises(ValueError, match="whole number from 1"):
         tg.chunks(0)
+    with pytest.raises(TypeError, match="neither true nor false"):
+        tg.across("c*") and not tg.through("f")
+    for wrong in (lambda: TRACE.on("c*"), lambda: TRACE.partition({"a": "c*"}), lambda: TRACE.partition(["c*"])):
+        with pytest.raises(TypeError, match=r"tg\.across"):
+            wrong()
+
+
+def test_no_path_is_not_a_share_of_zero():
+    none = TRACE.along("i i i")
+    assert not none.connected
+    assert str(none) == 'along("i i i"): no path'
+    assert TRACE.across("c*").connected
+
+
+def test_names_with_spaces_are_quoted_and_unnamed_tensors_are_no_landmarks():
+    w = tg.Tensor(np.eye(2), requires_grad=True)
+    h = tg.Tensor(np.ones(2))
+    for _ in tg.steps(range(3)):
+        h = (w @ h).tanh().named("my state")
+    trace = tg.trace_gradient(h.sum(), to=w)
+    assert trace.through("'my state'").share == pytest.approx(1.0)
+    assert trace.across("'my state'^2").share == pytest.approx(trace.ledger().shares[0, 0])
+    h = tg.Tensor(np.ones(2))
+    for _ in tg.steps(range(3)):
+        h = (w @ h).tanh()
+    unnamed = tg.trace_gradient(h.sum(), to=w)
+    assert unnamed.across("_*").share == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="_ stands for unnamed tensors"):
+        unnamed.through("_")

@@ -27,6 +27,8 @@ def own_copy(data: Any, dtype: Any = None) -> Array:
     except ValueError as error:
         if "inhomogeneous" not in str(error):
             raise
+        if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], int):
+            raise ValueError(f"this is a pair {shortened(data)}: was `for t, x in tg.steps(xs)` meant?") from None
         raise ValueError(
             f"the rows of {shortened(data)} have different lengths; pad them to one length, or keep a list of Tensors"
         ) from None

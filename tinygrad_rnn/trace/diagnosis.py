@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..engine.sweep import AtEdge, sweep, tape
 from ..engine.tensor import Tensor, seed_of
+from .ledger import crosses, warnings_about
 from .scaled import Exponents, log10_of
 
 Array = npt.NDArray[Any]
@@ -19,7 +20,7 @@ Logs = dict[int, float]  # by step
 MUCH = 2.0  # decades: over the whole sequence the gradient may change by a factor of 100 and still be called healthy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnosis:
     """What `diagnose` found.
 
@@ -38,9 +39,15 @@ class Diagnosis:
     def __str__(self) -> str:
         return "\n".join(self.sentences)
 
+    __repr__ = __str__
+
 
 def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
-    """What the gradient of a loss, or of the sum of several, does on its way back through time, and what to try."""
+    """What the gradient of a loss, or of the sum of several, does on its way back through time, and what to try.
+
+    The verdict is about the whole way: "vanishing" where the norm of what crosses the step boundaries falls by more
+    than a factor of 100 from the last boundary to the first, "exploding" where it grows by more, else "healthy".
+    """
     losses = tuple(loss) if isinstance(loss, (list, tuple)) else (loss,)
     for one in losses:
         seed_of(one, None)
@@ -50,7 +57,9 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
     if not logs:
         return Diagnosis(*_nothing_crosses(steps), {}, {}, (_why_nothing_crosses(steps),))
     verdict, factor, said = _trend(logs)
-    sentences = [said, _by_name(logs, by_name), *_gates(order), *_advice(verdict, by_name)]
+    gates = _gates(order)
+    sentences = [said, _by_name(logs, by_name), *map(str, gates), *_advice(verdict, gates)]
+    sentences += [f"Warning: {sentence}" for sentence in warnings_about(order, losses)]
     return Diagnosis(verdict, factor, logs, by_name, tuple(sentences))
 
 
@@ -119,25 +128,43 @@ def _by_name(logs: Logs, by_name: dict[str, Logs]) -> str:
     return f"Half-way, into step {middle}, the norm of what crosses is {', '.join(parts)}."
 
 
-def _gates(order: dict[int, Any]) -> list[str]:
-    """On the gates that scale a state from step to step: f of an LSTM, z of a GRU."""
-    found = []
-    for name, gate in (("f", "forget gate"), ("z", "update gate")):
-        values = [node.value for node in order.values() if node.name == name and node.primitive.name == "sigmoid"]
-        if values:
-            mean = float(np.mean(np.concatenate([v.ravel() for v in values])))
-            life = math.log(2) / -math.log(mean) if 0 < mean < 1 else math.inf
-            found.append(
-                f"The {gate} {name} is {mean:.2f} on average, which alone would halve a gradient in {life:.1f} steps."
-            )
-    return found
+@dataclass(frozen=True)
+class Gate:
+    """A named tensor that multiplies a state on its way from one step to the next, such as f of an LSTM."""
+
+    name: str
+    state: str
+    mean: float
+
+    def __str__(self) -> str:
+        life = math.log(2) / -math.log(self.mean) if 0 < self.mean < 1 else math.inf
+        return (
+            f"{self.name} multiplies {self.state} from step to step; it is {self.mean:.2f} on average, which alone "
+            f"would halve a gradient in {life:.1f} steps."
+        )
 
 
-def _advice(verdict: str, by_name: dict[str, Logs]) -> list[str]:
+def _gates(order: dict[int, Any]) -> list[Gate]:
+    """Found in the graph, whatever their name: the other factor of a product with a state of another step."""
+    found: dict[tuple[str, str], list[Array]] = {}
+    for node in order.values():
+        if node.primitive is not None and node.primitive.name == "multiply":
+            for state, gate in (node.inputs, node.inputs[::-1]):
+                squashed = gate.primitive is not None and gate.primitive.name == "sigmoid"
+                if state.name and gate.name and squashed and crosses(state, node):
+                    found.setdefault((gate.name, state.name), []).append(gate.value.ravel())
+    return [Gate(*names, float(np.mean(np.concatenate(values)))) for names, values in found.items()]
+
+
+def _advice(verdict: str, gates: list[Gate]) -> list[str]:
     if verdict == "exploding":
         return ["Try nn.clip_grad_norm_, a smaller or an orthogonal recurrent weight, or a smaller learning rate."]
-    if verdict == "vanishing" and "c" in by_name:
-        return ["Try a larger forget bias: at zero input 1 gives a half-life of 2.2 steps, 3 of 14, 5 of 103."]
+    if verdict == "vanishing" and gates:
+        name = gates[0].name
+        return [
+            f"Try a larger bias of {name}, added to its rows of a bias parameter: where nothing else comes in, 1 gives "
+            "a half-life of 2.2 steps, 3 of 14, 5 of 103."
+        ]
     if verdict == "vanishing":
         return ["Try an orthogonal recurrent weight, or a gated cell (nn.LSTMCell, nn.GRUCell)."]
     return []

@@ -46,7 +46,7 @@ class Term:
         return self.loss_by_state * self.state_by_state * self.state_by_source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """The terms, nearest first; their sum; and the gradient that one backward sweep gives."""
 
@@ -71,6 +71,8 @@ class Explanation:
     def __str__(self) -> str:
         return self.render()
 
+    __repr__ = __str__
+
 
 def explain(paths: Paths, gradient: Array) -> Explanation:
     """Compute every factor of the formula for one loss and a source that is used at every step.
@@ -78,12 +80,13 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
     Raises ValueError for several losses, for a source used outside the steps, and where no state crosses.
     """
     if len(paths.losses) != 1:
-        raise ValueError("explain() is about one loss; trace one of them, or their sum")
+        raise ValueError("explain() is about one loss: ask about one step, tg.trace_gradient(losses[-1], to=...)")
     (loss,), source = paths.losses, paths.source
     states = _states(paths)
     steps = sorted(states)
     if last_steps(paths.order).get(loss.index) != steps[-1]:
         raise ValueError("explain() needs a loss that depends on the state after the last step")
+    _check_reads_last(paths, loss, steps[-1])
     if sum(x.size for x in states[steps[-1]]) * source.size > MOST_ELEMENTS:
         raise ValueError("explain() writes out every factor, which is too much for this model: use a smaller one")
     (by_state,) = [np.hstack(partial_jacobian((loss,), states[steps[-1]]))]
@@ -114,6 +117,23 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
         )
     names = tuple(x.name or "_" for x in states[steps[-1]])
     return Explanation(source.name or "theta", names, tuple(terms), total, gradient)
+
+
+def _check_reads_last(paths: Paths, loss: Tensor, last: int) -> None:
+    seen: set[int] = set()
+    waiting = [loss]
+    while waiting:
+        node = waiting.pop()
+        if node.index in seen or node.index not in paths.order:
+            continue
+        seen.add(node.index)
+        if node.place.step is None:
+            waiting.extend(node.inputs)
+        elif node.place.step != last:
+            raise ValueError(
+                f"explain() is about a loss of one step, and this one reads step {node.place.step} as well as step "
+                f"{last}: if it is a sum of losses, explain one of them, tg.trace_gradient(losses[-1], to=...)"
+            )
 
 
 def _states(paths: Paths) -> dict[int, tuple[Tensor, ...]]:

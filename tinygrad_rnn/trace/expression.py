@@ -1,9 +1,10 @@
 """Regular expressions over landmarks: how they are written, reversed, and differentiated.
 
-    c c c          three cell states           c*  c+  c?  c{2,5}      repetition
-    (i | g) c      alternatives                 .                      any one landmark
-    !h             any landmark but h           h[3]  c[2:7]           only at that step, in that range of steps
-    layer0/h       qualified by scope           c>                     a c that crosses a step here
+    c c c          three cell states           c*  c+  c?  c{2,5}  c^3    repetition
+    (i | g) c      alternatives                .                          any one landmark
+    !h             any landmark but h          h[3]  c[2:7]  c[2:]        only at that step, in that range of steps
+    layer0/h       qualified by scope          c>                         a c that crosses a step here
+    'my state'     a name with spaces or signs
 
 The derivative of a set of words by a letter is what may follow that letter (Brzozowski 1964). It makes the automaton:
 its states are the derivatives, and it is deterministic, so no path is counted twice.
@@ -172,7 +173,9 @@ def letters(e: Expression) -> set[Letter]:
 
 # Parsing ----------------------------------------------------------------------------------------------------------
 
-_TOKEN = re.compile(r"\s*(?:(?P<name>!?[^\W\d][\w/]*|\.)|(?P<number>\d+)|(?P<sign>[()|*+?{}\[\],:>])|(?P<end>$))")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>!?[^\W\d][\w/]*|!?'[^']+'|\.)|(?P<number>\d+)|(?P<sign>[()|*+?{}\[\],:>^])|(?P<end>$))"
+)
 
 
 class RouteError(ValueError):
@@ -247,6 +250,8 @@ class _Reader:
                 part = times(part, 1, None)
             elif self.skip("?"):
                 part = times(part, 0, 1)
+            elif self.skip("^"):
+                part = times(part, *[self.number()] * 2)
             elif self.sees("{"):
                 part = times(part, *self.counts())
             else:
@@ -279,7 +284,7 @@ class _Reader:
             return inside
         word = self.take()
         but, path = word.startswith("!"), word.lstrip("!")
-        scope, _, name = path.rpartition("/")
+        scope, _, name = ("", "", path.strip("'")) if path.startswith("'") else path.rpartition("/")
         if word != "." and not name:
             self.fail("a scope is followed by the name of a landmark, as in layer0/h", start)
         first, end = self.steps() if self.sees("[") else (None, None)

@@ -34,22 +34,28 @@ Unit = Literal["state", "landmark"]
 By = Literal["norm", "share"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TopPath:
-    """One path. word: the landmarks (or, by states, the crossings) in forward order. steps: the step of each."""
+    """One path. word: the landmarks (or, by states, the crossings) in forward order. steps: the step of each.
+
+    loss: which of the losses it ends in, counted from 0.
+    """
 
     word: tuple[str, ...]
     steps: tuple[int | None, ...]
+    loss: int
     gradient: Array = field(repr=False)
     norm: float
     share: float
 
     def __str__(self) -> str:
         runs = [(name, len(list(same))) for name, same in itertools.groupby(self.word)]
-        return " ".join(name if n == 1 else f"{name}^{n}" for name, n in runs) or "(no landmark)"
+        return " ".join(name if n == 1 else f"{name}^{n}" for name, n in runs) or "(direct)"
+
+    __repr__ = __str__
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TopPaths:
     """The k heaviest paths, heaviest first, and what they leave.
 
@@ -63,6 +69,7 @@ class TopPaths:
     by: By
     gap: float
     expansions: int
+    all_listed: bool
 
     def __iter__(self) -> Iterator[TopPath]:
         return iter(self.paths)
@@ -75,14 +82,22 @@ class TopPaths:
 
     def __str__(self) -> str:
         lines = [f"{'share':>9} {'norm':>10}  path, from the source to the loss, by {self.by}"]
-        lines += [f"{percent(path.share):>9} {magnitude(path.norm):>10}  {path}" for path in self.paths]
-        lines.append(f"{percent(self.rest_share):>9} {magnitude(self.rest_norm):>10}  all other paths together")
+        ends = {path.loss for path in self.paths}
+        for path in self.paths:
+            end = f"   to loss {path.loss}" if len(ends) > 1 else ""
+            lines.append(f"{percent(path.share):>9} {magnitude(path.norm):>10}  {path}{end}")
+        if self.all_listed:
+            lines.append("There are no other paths.")
+        else:
+            lines.append(f"{percent(self.rest_share):>9} {magnitude(self.rest_norm):>10}  all other paths together")
         if self.gap:
             lines.append(
                 f"The search stopped after {self.expansions} expansions; a path that is not listed could weigh up to "
                 f"{magnitude(self.gap)} more than the last one. by_crossings() and partition() are exact at any size."
             )
         return "\n".join(lines)
+
+    __repr__ = __str__
 
 
 def top_paths(
@@ -106,6 +121,7 @@ def top_paths(
         by,
         gap / _length(whole) if by == "share" else gap,
         expansions,
+        all_listed=gap == 0 and len(found) < k,
     )
 
 
@@ -290,6 +306,7 @@ def _path(paths: Paths, segments: Segments, word: tuple[Stop, ...], whole: Array
     return TopPath(
         tuple(node.name or "_" for node in nodes),
         tuple(node.place.step for node in nodes),
+        [loss.index for loss in paths.losses].index(word[0][0]),
         gradient,
         float(norms_over(gradient[None], 1)[0]),
         float(shares_of(gradient[None], whole)[0]),

@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 State = tuple[Tensor, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StateJacobians:
     """The one-step Jacobians of a sequence of states, and what follows from their products.
 
@@ -34,6 +34,10 @@ class StateJacobians:
 
     factors: Array
     sizes: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        steps, n = len(self.factors) + 1, self.factors.shape[-1]
+        return f"<Jacobians between {steps} states of {n} elements: largest factor norm {self.norms.max():.3g}>"
 
     def product(self, tau: int, i: int) -> Array:
         """ds_tau/ds_i, (n, n); the identity where tau = i."""
@@ -121,6 +125,10 @@ def state_jacobians(states: Sequence[Tensor | State]) -> StateJacobians:
     states: h at each step, or a tuple such as (h, c) at each step, in order of time; batches of one.
     Raises RuntimeError where a state does not depend on the one before it.
     """
+    if isinstance(states, Tensor):
+        raise TypeError(
+            "state_jacobians takes a list of states, one for each step, such as [h0, h1, h2]; got one tensor"
+        )
     given = [state if isinstance(state, tuple) else (state,) for state in states]
     if len(given) < 2:
         raise ValueError(f"state_jacobians needs the states of at least two steps; got {len(given)}")

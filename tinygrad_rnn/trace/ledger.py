@@ -24,7 +24,7 @@ from .measure import magnitude, norms_over, percent, shares_of
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ledger:
     """The table G[tau, i]: rows are losses, columns the steps at which the source is used.
 
@@ -73,13 +73,16 @@ class Ledger:
         return [Lag(lag, *map(float, row)) for lag, *row in zip(ordered, shares, norms, running, strict=True)]
 
     def horizon(self, part: float = 0.99) -> int | None:
-        """How many of the nearest lags it takes: all farther ones together are less than 1 - `part` of the gradient.
+        """How many last steps it takes: all lags from there on are together less than 1 - `part` of the gradient.
 
-        Judged by cumulative shares, none of which may leave that margin again; None where the gradient is 0.
+        Judged by cumulative shares, none of which may leave that margin again; None where the gradient is 0, or is
+        never at a time step.
         """
         lags = self.lags()
+        if not lags or not self.total.any():
+            return None
         outside = [k for k, lag in enumerate(lags) if not abs(lag.cumulative - 1) < 1 - part]
-        return None if not self.total.any() or not lags else max(outside, default=-1) + 2
+        return lags[min(max(outside, default=-1) + 1, len(lags) - 1)].lag + 1
 
     def half_life(self) -> float:
         """In how many steps the norm of a contribution halves, by a line through its logarithm against the lag.
@@ -112,6 +115,8 @@ class Ledger:
             lines.append("The gradient is exactly 0, so there are no shares.")
         lines += [f"Warning: {sentence}" for sentence in self.warnings]
         return "\n".join(lines)
+
+    __repr__ = __str__
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,7 @@ def ledger_of(losses: Sequence[Tensor], source: Tensor) -> Ledger:
         loss_steps=tuple(last.get(loss.index) for loss in losses),
         steps=steps,
         source=describe(source),
-        warnings=tuple(_bridges_outside_steps(order, last)),
+        warnings=tuple(warnings_about(order, losses)),
     )
 
 
@@ -215,8 +220,73 @@ def last_steps(order: dict[int, Any]) -> dict[int, int]:
     return last
 
 
-def _bridges_outside_steps(order: dict[int, Any], before: dict[int, int]) -> list[str]:
+def warnings_about(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
+    """Sentences on steps and losses that are probably not as they were meant."""
+    return [
+        *_no_steps(order),
+        *_sums_of_losses(order, losses),
+        *_bridges_outside_steps(order),
+        *_names_met_twice(order),
+    ]
+
+
+def _no_steps(order: dict[int, Any]) -> list[str]:
+    if any(node.place.step is not None for node in order.values()):
+        return []
+    return ["no operation is at a time step: put the loop into `for t, x in tg.steps(xs):`."]
+
+
+def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
+    """One loss that reads many steps hides the lags: it has one step, they have many."""
+    for loss in losses:
+        read, seen, waiting = set[int](), set[int](), [loss]
+        while waiting:
+            node = waiting.pop()
+            if node.index in seen or node.index not in order:
+                continue
+            seen.add(node.index)
+            if node.place.step is None:
+                waiting.extend(node.inputs)
+            else:
+                read.add(node.place.step)
+        carried = any(
+            x.name is None and x.primitive is not None and x.ndim == 0 and crosses(x, node)
+            for node in order.values()
+            for x in node.inputs
+            if x.index in order
+        )
+        if len(read) > 1 or carried:
+            return [
+                f"{describe(loss)}, adds up the losses of several steps, and its lags are counted from the last of "
+                "them. To count each from its own step, pass the list of losses: tg.trace_gradient(losses, to=...)."
+            ]
+    return []
+
+
+def crosses(producer: Any, consumer: Any) -> bool:
+    """Whether an edge leads from one time step to another."""
+    here, there = producer.place.step, consumer.place.step
+    return here is not None and there is not None and here != there
+
+
+def _names_met_twice(order: dict[int, Any]) -> list[str]:
+    """Two loops that both count from 0 put two states of one name at one step, and lags are then wrong."""
+    seen: set[tuple[Any, ...]] = set()
+    for node in order.values():
+        key = (node.name, node.place.scope, node.place.step)
+        if node.name is not None and node.primitive is not None and node.place.step is not None:
+            if key in seen:
+                return [
+                    f"two tensors are called «{node.name}» at step {node.place.step} in the same scope. If a second "
+                    "loop continues the first, number its steps on, tg.steps(xs, start=T); else give each a tg.scope."
+                ]
+            seen.add(key)
+    return []
+
+
+def _bridges_outside_steps(order: dict[int, Any]) -> list[str]:
     """A path that goes from step to step through operations outside any step is probably an oversight."""
+    before = last_steps(order)
     leads_to_step: set[int] = set()
     for index, node in reversed(order.items()):
         if index in leads_to_step or node.place.step is not None:

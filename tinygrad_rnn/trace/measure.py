@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ def norms_over(parts: Array, table_axes: int) -> Array:
 
     Scaled by the largest element before squaring: a norm of 1e-200 is not 0.
     """
-    flat = np.abs(parts.reshape((*parts.shape[:table_axes], -1)))
+    flat = np.abs(parts.reshape((*parts.shape[:table_axes], math.prod(parts.shape[table_axes:]))))
     largest = flat.max(axis=-1, initial=0.0, keepdims=True)
     scale = np.where(largest > 0, largest, 1.0)
     return np.asarray((scale * np.sqrt(np.square(flat / scale).sum(axis=-1, keepdims=True)))[..., 0])
@@ -31,7 +32,7 @@ def shares_of(parts: Array, whole: Array) -> Array:
     if largest == 0:
         return np.full(table, np.nan)
     unit = (whole / largest).ravel()
-    return np.asarray((parts.reshape((*table, -1)) / largest) @ unit / (unit @ unit))
+    return np.asarray((parts.reshape((*table, whole.size)) / largest) @ unit / (unit @ unit))
 
 
 def percent(share: float) -> str:

@@ -15,22 +15,24 @@ from .automaton import Advance, Paths, read, split, split_by_use
 from .expression import Mark
 from .ledger import last_steps
 from .measure import magnitude, norms_over, percent, shares_of
-from .route import Route, accepts, advance, start
+from .route import Route, accepts, advance, checked, start
 
 Array = npt.NDArray[Any]
 MOST_STATES = 512
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Part:
     """The gradient through a set of paths.
 
-    gradient: of the source's shape. whole: the gradient through all paths.
+    gradient: of the source's shape. whole: the gradient through all paths. connected: False if there is no path in
+    the set, which is not the same as a gradient of 0.
     """
 
     route: str
     gradient: Array
     whole: Array
+    connected: bool = True
 
     @property
     def norm(self) -> float:
@@ -55,7 +57,11 @@ class Part:
         return float(self.share * norms_over(self.whole[None], 1)[0] / norm) if norm else math.nan
 
     def __str__(self) -> str:
+        if not self.connected:
+            return f"{self.route}: no path"
         return f"{self.route}: share {percent(self.share)}, norm {magnitude(self.norm)}"
+
+    __repr__ = __str__
 
 
 def part_along(paths: Paths, route: Route, whole: Array) -> Part:
@@ -63,7 +69,7 @@ def part_along(paths: Paths, route: Route, whole: Array) -> Part:
     check_names(paths, [route])
     reading = read(paths, start(route), advance_one, MOST_STATES, too_many(route))
     pieces = [part for state, part in split(reading).items() if accepts(state)]
-    return Part(str(route), np.asarray(sum(pieces, _zeros(paths))), whole)
+    return Part(str(route), np.asarray(sum(pieces, _zeros(paths))), whole, connected=bool(pieces))
 
 
 def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[str, Part]:
@@ -71,11 +77,14 @@ def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[
 
     Raises ValueError where some path belongs to no class or to several: it names the classes.
     """
-    names, routes = list(classes), list(classes.values())
+    if not isinstance(classes, Mapping):
+        raise TypeError('partition takes a dict of routes by name, such as {"highway": tg.across("c*"), "rest": ...}')
+    names, routes = list(classes), [checked(route) for route in classes.values()]
     check_names(paths, routes)
     first = tuple(start(route) for route in routes)
     reading = read(paths, first, _advance_all, MOST_STATES, too_many(*routes))
     found = {name: _zeros(paths) for name in names}
+    met = set()
     for states, part in split(reading).items():
         taken = [name for name, state in zip(names, states, strict=True) if accepts(state)]  # type: ignore[call-overload]
         if len(taken) != 1:
@@ -85,7 +94,8 @@ def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[
                 "Make the classes disjoint with & and ~, and complete with a class of the rest, such as ~(a | b)."
             )
         found[taken[0]] = found[taken[0]] + part
-    return {name: Part(f"{name}: {route}", found[name], whole) for name, route in classes.items()}
+        met.add(taken[0])
+    return {name: Part(f"{name}: {route}", found[name], whole, name in met) for name, route in classes.items()}
 
 
 def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
@@ -99,7 +109,7 @@ def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Spectrum:
     """The gradient by lag and by the number of crossings in a landmark.
 
@@ -128,6 +138,8 @@ class Spectrum:
         rows = zip(self.lags, self.shares, strict=True)
         lines += [f"{lag:>5}" + "".join(f"{percent(float(share)):>9}" for share in row) for lag, row in rows]
         return "\n".join(lines)
+
+    __repr__ = __str__
 
 
 def spectrum(paths: Paths, name: str, whole: Array) -> Spectrum:
@@ -192,18 +204,21 @@ def too_many(*routes: Route) -> str:
 
 def check_names(paths: Paths, routes: Sequence[Route]) -> None:
     """Raises ValueError for a name that no landmark on any path has: more likely a slip than a question."""
-    counts: dict[str, int] = {}
-    seen: set[int] = set()
+    landmarks: dict[str, set[int]] = {}
+    crossings: dict[str, set[int]] = {}
     for consumer, _, producer in paths.edges():
-        for mark in set(paths.marks(consumer, producer)):
-            if mark is not None and producer.index not in seen:
-                counts[mark.name] = counts.get(mark.name, 0) + 1
-        seen.add(producer.index)
+        for mark, met in zip(paths.marks(consumer, producer), (landmarks, crossings), strict=True):
+            if mark is not None:
+                met.setdefault(mark.name, set()).add(producer.index)
     for route in routes:
-        for letter in route.letters():
-            if letter.name is not None and letter.name not in counts:
-                known = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items()))
+        for kind, letter in route.letters():
+            met = landmarks if kind == "along" else crossings | landmarks
+            if letter.name is not None and letter.name not in met:
+                known = ", ".join(f"{name} ({len(at)})" for name, at in sorted(met.items()))
+                unnamed = (
+                    " (_ stands for unnamed tensors that cross a step, in across only)" if letter.name == "_" else ""
+                )
                 raise ValueError(
                     f"no landmark called {letter.name!r} lies on a path from the source to the loss, so {route} means "
-                    f"nothing here. There are: {known or 'none; name them with .named(...)'}"
+                    f"nothing here{unnamed}. There are: {known or 'none; name them with .named(...)'}"
                 )

@@ -18,14 +18,18 @@ from .explanation import Explanation
 from .heaviest import TopPaths
 from .ledger import Ledger, ledger_of
 from .parts import Part, Spectrum
-from .route import Route
+from .route import Route, checked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GradientTrace:
     """What `trace_gradient` returns: the gradient of the sum of the losses by the source, to be taken apart."""
 
     paths: Paths
+
+    def __repr__(self) -> str:
+        losses = f"{len(self.paths.losses)} losses" if len(self.paths.losses) > 1 else "a loss"
+        return f"<trace of {losses} to {describe(self.paths.source)}: {len(self.paths.order)} tensors on the paths>"
 
     @cached_property
     def total(self) -> npt.NDArray[Any]:
@@ -44,7 +48,7 @@ class GradientTrace:
 
     def on(self, route: Route) -> Part:
         """The gradient through the paths of a route, such as tg.across("c*") & ~tg.through("o")."""
-        return parts.part_along(self.paths, route, self.total)
+        return parts.part_along(self.paths, checked(route), self.total)
 
     def along(self, text: str) -> Part:
         """The gradient through the paths whose landmarks, in order, match: t.along("(i | g) c+ h")."""
@@ -116,7 +120,7 @@ class GradientTrace:
     def count_paths(self, route: Route | None = None, unit: Literal["operation", "landmark"] = "operation") -> int:
         """How many paths there are, exactly; of a route, if given (by operations only)."""
         if unit == "operation":
-            return counting.count_paths(self.paths, route or counting.EVERY_PATH)
+            return counting.count_paths(self.paths, counting.EVERY_PATH if route is None else checked(route))
         if unit == "landmark" and route is None:
             return counting.count_landmark_paths(self.paths)
         raise ValueError(f'unit is "operation" or, without a route, "landmark"; got {unit!r}')

@@ -32,28 +32,40 @@ class Route:
         return Route("not", (self,), f"~{self.text}")
 
     def __and__(self, other: Route) -> Route:
-        return Route("and", (self, _checked(other)), f"({self.text} & {other.text})")
+        return Route("and", (self, checked(other)), f"({self.text} & {other.text})")
 
     def __or__(self, other: Route) -> Route:
-        return Route("or", (self, _checked(other)), f"({self.text} | {other.text})")
+        return Route("or", (self, checked(other)), f"({self.text} | {other.text})")
 
     def __str__(self) -> str:
         return self.text
 
-    def letters(self) -> set[Letter]:
-        """All letters that it is written with."""
+    def letters(self) -> set[tuple[str, Letter]]:
+        """All letters that it is written with, each with "along" or "across"."""
         if self.kind in ("along", "across"):
-            return ex.letters(self.parts)
+            return {(self.kind, letter) for letter in ex.letters(self.parts)}
         return set().union(*(part.letters() for part in self.parts))
+
+    def __bool__(self) -> bool:
+        raise TypeError("a route is neither true nor false; combine routes with ~, & and |, not with not, and, or")
 
 
 def along(text: str) -> Route:
-    """The paths whose word, all their landmarks in order, matches. Raises RouteError, pointing at what is wrong."""
+    """The paths whose word, all their landmarks in order from source to loss, matches.
+
+    c c c          three cell states           c*  c+  c?  c{2,5}  c^3    repetition
+    (i | g) c      alternatives                .                          any one landmark
+    !h             any landmark but h          h[3]  c[2:7]  c[2:]        only at that step, in that range of steps
+    layer0/h       qualified by scope          c>                         a c that crosses a step here
+    'my state'     a name with spaces or signs
+
+    Raises RouteError, pointing at the character that is wrong.
+    """
     return Route("along", ex.parse(text), f'along("{text}")')
 
 
 def across(text: str) -> Route:
-    """The paths whose crossing word matches: where, in order, they cross from one time step to another."""
+    """The paths whose crossing word matches: the landmarks in which they cross time. Written as in `along`."""
     return Route("across", ex.parse(text), f'across("{text}")')
 
 
@@ -98,9 +110,9 @@ def _count(n: int, what: str, least: int) -> int:
     return n
 
 
-def _checked(other: object) -> Route:
+def checked(other: object) -> Route:
     if not isinstance(other, Route):
-        raise TypeError(f'routes combine with routes, such as tg.across("c*"); got {other!r}')
+        raise TypeError(f'a route is made with tg.across("c*"), tg.along("... h") and the like; got {other!r}')
     return other
 
 
