@@ -36,6 +36,7 @@ from .trace import avoiding as avoiding
 from .trace import chunks as chunks
 from .trace import detached as detached
 from .trace import diagnose as diagnose
+from .trace import jacobian_parts as jacobian_parts
 from .trace import state_jacobians as state_jacobians
 from .trace import tbptt as tbptt
 from .trace import through as through

@@ -100,6 +100,43 @@ def test_lyapunov_exponents_sum_to_the_mean_log_determinant():
     assert np.all(np.diff(exponents) <= 0)
 
 
+def test_the_step_of_a_gru_is_leak_and_z_and_candidate_and_r():
+    """With s = (1 - z)(1 - n^2) and a = W_n h + b_n:
+
+    dh'/dh = diag(z) + diag((h - n) z (1 - z)) W_z + diag(s r) W_n + diag(s a r (1 - r)) W_r
+    """
+    cell = nn.GRUCell(INPUT, HIDDEN, rng=0)
+    h0, h1 = run(cell, 1)
+    classes = {
+        "leak": tg.avoiding("z") & tg.avoiding("n"),
+        "z": tg.through("z"),
+        "candidate": tg.through("n") & tg.avoiding("r"),
+        "r": tg.through("r"),
+    }
+    parts = tg.jacobian_parts(h1, h0, classes)
+    r, z, n = (next(node.data for node in _ancestors(h1) if node.name == name) for name in "rzn")
+    w = dict(zip("rzn", np.split(cell.weight_hh.data, 3), strict=True))
+    hidden = w["n"] @ h0.data + np.split(cell.bias_hh.data, 3)[2]
+    slope = (1 - z) * (1 - n**2)
+    assert np.allclose(parts["leak"], np.diag(z), rtol=1e-13)
+    assert np.allclose(parts["z"], np.diag((h0.data - n) * z * (1 - z)) @ w["z"], rtol=1e-12)
+    assert np.allclose(parts["candidate"], np.diag(slope * r) @ w["n"], rtol=1e-12)
+    assert np.allclose(parts["r"], np.diag(slope * hidden * r * (1 - r)) @ w["r"], rtol=1e-12)
+    assert np.allclose(sum(parts.values()), tg.jacobian(h1, h0), rtol=1e-12)
+
+
+def test_the_total_step_of_the_cell_state_is_the_forget_gate_and_what_goes_by_the_hidden_state():
+    cell = nn.LSTMCell(INPUT, HIDDEN, rng=0)
+    (_, c1), (_, c2) = run(cell, 2)[1:]
+    parts = tg.jacobian_parts(c2, c1, {"direct": tg.avoiding("h"), "by h": tg.through("h")})
+    f = max((node for node in _ancestors(c2) if node.name == "f"), key=lambda node: node.place.step)
+    assert np.allclose(parts["direct"], np.diag(f.data), rtol=1e-13)
+    assert np.allclose(parts["direct"] + parts["by h"], tg.jacobian(c2, c1), rtol=1e-12)
+    assert np.abs(parts["by h"]).max() > 1e-3
+    with pytest.raises(ValueError, match="belong to no class"):
+        tg.jacobian_parts(c2, c1, {"by h": tg.through("h")})
+
+
 def test_states_that_are_too_few_or_unconnected_are_explained():
     cell = nn.RNNCell(INPUT, HIDDEN, rng=0)
     states = run(cell, 2)

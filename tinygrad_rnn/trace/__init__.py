@@ -10,6 +10,7 @@ from .ledger import Ledger as Ledger
 from .measure import magnitude as magnitude
 from .measure import percent as percent
 from .parts import Part as Part
+from .parts import jacobian_parts as jacobian_parts
 from .question import GradientTrace as GradientTrace
 from .question import trace_gradient as trace_gradient
 from .route import Route as Route

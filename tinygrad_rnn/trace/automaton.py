@@ -109,11 +109,24 @@ def read(paths: Paths, start: State, advance: Advance, limit: int, complaint: st
 
 def split(reading: Reading) -> dict[State, Array]:
     """The gradient of the sum of the losses by the source, apart by the state in which a path arrives there."""
-    paths, rows = reading.paths, len(reading.states)
-    source, move = paths.source, mover(reading)
+    return _swept(reading, reading.paths.seeds(len(reading.states)), ())
+
+
+def split_jacobian(reading: Reading) -> dict[State, Array]:
+    """The Jacobian of the one output of the paths by the source, (*output.shape, *source.shape), apart likewise."""
+    (output,), rows = reading.paths.losses, len(reading.states)
+    seed = np.zeros((rows, output.size, *output.shape), output.dtype)
+    seed[0] = np.eye(output.size, dtype=output.dtype).reshape((output.size, *output.shape))
+    shape = (*output.shape, *reading.paths.source.shape)
+    found = _swept(reading, {output.index: seed}, (output.size,))
+    return {state: part.reshape(shape) for state, part in found.items()}
+
+
+def _swept(reading: Reading, seeds: dict[int, Array], lead: tuple[int, ...]) -> dict[State, Array]:
+    paths, source, move = reading.paths, reading.paths.source, mover(reading)
     hooks: dict[int, AtEdge] = {consumer: move for consumer, _ in reading.moves}
-    found = sweep(paths.order, paths.seeds(rows), [source.index], at_edge=hooks)
-    whole = found.get(source.index, np.zeros((rows, *source.shape), source.dtype))
+    found = sweep(paths.order, seeds, [source.index], at_edge=hooks)
+    whole = found.get(source.index, np.zeros((len(reading.states), *lead, *source.shape), source.dtype))
     return {reading.states[q]: whole[q] for q in sorted(reading.at[source.index])}
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.sweep import tape
-from .automaton import Advance, Paths, read, split, split_by_use
+from ..engine.sweep import describe, tape
+from ..engine.tensor import Tensor
+from .automaton import Advance, Paths, Reading, read, split, split_by_use, split_jacobian
 from .expression import Mark
 from .ledger import last_steps
 from .measure import magnitude, norms_over, percent, shares_of
@@ -77,25 +78,49 @@ def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[
 
     Raises ValueError where some path belongs to no class or to several: it names the classes.
     """
+    names = list(classes) if isinstance(classes, Mapping) else []
+    found = {name: _zeros(paths) for name in names}
+    met = set()
+    for name, part in _by_class(paths, classes, split):
+        found[name] = found[name] + part
+        met.add(name)
+    return {name: Part(f"{name}: {route}", found[name], whole, name in met) for name, route in classes.items()}
+
+
+def jacobian_parts(y: Tensor, x: Tensor, classes: Mapping[str, Route]) -> dict[str, Array]:
+    """dy/dx, apart by classes of paths from x to y: {name: (*y.shape, *x.shape)}, which sum to `tg.jacobian(y, x)`.
+
+    classes: routes by name, to one of which every path belongs, as in the one-step Jacobian of a GRU:
+    {"leak": ~(z | n), "z": tg.through("z"), "n": tg.through("n") & tg.avoiding("r"), "r": tg.through("r")}.
+    Raises ValueError where they are no partition, RuntimeError where no path leads from x to y.
+    """
+    order = tape([y], [x])
+    if not order:
+        raise RuntimeError(f"no path leads from {describe(x)}, to {describe(y)}")
+    found = {name: np.zeros((*y.shape, *x.shape), x.dtype) for name in classes}
+    for name, part in _by_class(Paths((y,), x, order), classes, split_jacobian):
+        found[name] = found[name] + part
+    return found
+
+
+def _by_class(
+    paths: Paths, classes: Mapping[str, Route], split: Callable[[Reading], dict[Any, Array]]
+) -> Iterator[tuple[str, Array]]:
     if not isinstance(classes, Mapping):
-        raise TypeError('partition takes a dict of routes by name, such as {"highway": tg.across("c*"), "rest": ...}')
+        raise TypeError('the classes are a dict of routes by name, such as {"highway": tg.across("c*"), "rest": ...}')
     names, routes = list(classes), [checked(route) for route in classes.values()]
     check_names(paths, routes)
     first = tuple(start(route) for route in routes)
     reading = read(paths, first, _advance_all, MOST_STATES, too_many(*routes))
-    found = {name: _zeros(paths) for name in names}
-    met = set()
     for states, part in split(reading).items():
-        taken = [name for name, state in zip(names, states, strict=True) if accepts(state)]  # type: ignore[call-overload]
+        taken = [name for name, state in zip(names, states, strict=True) if accepts(state)]
         if len(taken) != 1:
             problem = f"belong to {' and '.join(map(repr, taken))}" if taken else "belong to no class"
             raise ValueError(
                 f"this is no partition: some paths from the source to the loss {problem}. "
                 "Make the classes disjoint with & and ~, and complete with a class of the rest, such as ~(a | b)."
             )
-        found[taken[0]] = found[taken[0]] + part
-        met.add(taken[0])
-    return {name: Part(f"{name}: {route}", found[name], whole, name in met) for name, route in classes.items()}
+        yield taken[0], part
 
 
 def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
