@@ -126,6 +126,16 @@ GATHERS: list[tuple[Shape, Any]] = [
     *[((3,), np.array([True, False, True])), ((3,), np.zeros(3, bool)), ((2, 3), np.array([False, True]))],
     *[((2, 3), (_all, np.array([True, False, True]))), ((2, 2, 3), (_all, _ODD)), ((2, 3, 2), (_ODD, _back))],
     *[((2, 3, 2), (_ODD, [0, 1, 1])), ((0,), _NONE), ((0, 2), np.zeros(0, bool)), ((2, 0), [1, 1])],
+    *[
+        ((2, 2, 3), ([1, 0], ..., [0, 2])),
+        ((2, 2, 3), ([[0, 1], [1, 1]], ..., [0, 2])),
+        ((2, 2, 3), (0, ..., [0, 2])),
+        ((2, 2, 3), (_all, ..., None, [1, 1])),
+    ],
+    *[((2, 2, 3), (..., _ODD)), ((2, 2, 3), (None, _all, ..., _ODD)), ((2, 3, 2), (_ODD, ..., [0, 1, 1]))],
+    *[((3, 2, 2), (np.array([True, False, True]), ..., [0, 1])), ((0, 2), np.zeros((0, 2), bool))],
+    *[((2, 1, 3), ([0, 1], _all, np.array([False, True, True]))), ((1, 2, 3), (None, None, [0], ..., None))],
+    *[((2, 3, 1), (_ODD, [0, 0, 0])), ((2, 3), (..., np.array([], int)))],
 ]
 FRONTS: list[Shape] = [(), (2,), (1, 2)]  # the leading axes that the transposes of indexing are sampled with
 

@@ -101,7 +101,8 @@ def sweeps_agree(sample: Sample) -> None:
     y = sample.f(*xs, **sample.how)
     if not y.requires_grad:
         return
-    g = generator(str(sample)).uniform(-2.0, 2.0, (2, *y.shape))
+    rows = y.shape[0] if y.ndim else 2  # as many as y is long, so that a mix-up of axes cannot show in the shapes
+    g = generator(str(sample)).uniform(-2.0, 2.0, (rows, *y.shape))
     order, keep = tape([y], xs), [x.index for x in xs]
     edges: list[tuple[int, Array]] = []
 
@@ -112,14 +113,16 @@ def sweeps_agree(sample: Sample) -> None:
     quick = sweep(order, {y.index: g}, keep)
     asked = sweep(order, {y.index: g}, keep, at_edge=dict.fromkeys(order, note))
     recorded = sweep(order, {y.index: tg.Tensor(g)}, keep, create_graph=True)
+    alone = [sweep(order, {y.index: row}, keep) for row in g]
     assert quick.keys() == asked.keys() == recorded.keys() == {x.index for x in xs}
     for x in xs:
         found = quick[x.index]
-        assert (found.shape, found.dtype) == ((2, *x.shape), x.dtype)
+        assert (found.shape, found.dtype) == ((rows, *x.shape), x.dtype)
         assert type(found) is np.ndarray
         assert found.flags.writeable
         close(asked[x.index], found, 1e-15)
         close(recorded[x.index].value, found, 1e-15)
+        close(np.reshape([one[x.index] for one in alone], found.shape), found, 1e-15 * (1 + y.size))
         close(np.sum([part for index, part in edges if index == x.index], axis=0), found, 1e-15)
 
 

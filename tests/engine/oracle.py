@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.engine.libraries import NUMPY
-from tests.engine.programs import Array, Library, Program, loss_of
+from tests.engine.programs import Array, Library, Program, loss_of, values_of
 
 
 class Dual(NamedTuple):
@@ -31,6 +31,12 @@ def gradients(program: Program, inputs: list[Array]) -> list[Array]:
         m.reshape(x.shape)
         for m, x in zip(np.split(moves, np.cumsum([x.size for x in inputs])[:-1]), inputs, strict=True)
     ]
+
+
+def moved_along(program: Program, inputs: list[Array], directions: list[Array]) -> list[Array]:
+    """How every value of the program moves when the inputs move along these directions."""
+    duals = [Dual(x, d[None]) for x, d in zip(inputs, directions, strict=True)]
+    return [value.moves[0] for value in values_of(program, ORACLE, duals)]
 
 
 def hessian_times(program: Program, inputs: list[Array], directions: list[Array]) -> list[Array]:

@@ -81,7 +81,10 @@ def spread(rng: np.random.Generator, low: float, high: float, *shapes: Shape) ->
     values = low + gap * (rng.permutation(sum(sizes)) + rng.uniform(0.25, 0.75, sum(sizes)))
     values += 0.02 * np.sign(values)
     pieces = np.split(values, np.cumsum(sizes)[:-1])
-    return [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+    arrays = [piece.reshape(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+    for array in arrays:
+        array.flags.writeable = False  # they are shared by all tests
+    return arrays
 
 
 # References: the plainest NumPy, and where it can be, not the NumPy function that the primitive itself calls ------

@@ -73,6 +73,25 @@ def test_convention(name):
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-300)
 
 
+DOCUMENTED = {
+    tg.abs: "its derivative at 0 is taken to be 0",
+    tg.relu: "its derivative at 0 is taken to be 0",
+    tg.maximum: "where they tie, each gets half",
+    tg.minimum: "where they tie, each gets half",
+    tg.max: "elements that tie share the gradient equally",
+    tg.min: "elements that tie share the gradient equally",
+    tg.clip: "the gradient still passes",
+    tg.sqrt: "its derivative at 0 is infinite",
+    tg.sign: "no gradient flows",
+    tg.power: "At b = 0 the derivative by a is 0, also at a = 0; at a = 0 the derivative by b is 0",
+}
+
+
+@pytest.mark.parametrize("f", DOCUMENTED, ids=lambda f: f.__name__)
+def test_the_convention_is_documented(f):
+    assert DOCUMENTED[f] in " ".join(f.__doc__.split())
+
+
 @pytest.mark.parametrize("extreme", [tg.maximum, tg.minimum])
 def test_of_two_equal_operands_the_derivative_is_1(extreme):
     equal(value_and_gradients(lambda x: extreme(x, x), [3.0, -1.0, 0.0])[1], [[1.0, 1.0, 1.0]])

@@ -94,6 +94,30 @@ def test_a_sweep_does_not_go_beyond_its_target(calls):
     assert calls == ["sum"] + ["tanh"] * 5
 
 
+@pytest.mark.parametrize("index", [slice(0, 2), [0, 0]])
+def test_a_sweep_does_not_go_beyond_a_target_that_is_a_slice(index, monkeypatch):
+    table = leaf(np.ones((1000, 2)))
+    x = table[index]
+    loss = (x * 3.0).sum()
+    primitive = x.primitive
+    asked = []
+    right = primitive.add_into
+    monkeypatch.setattr(primitive, "add_into", lambda *args, **params: (asked.append(1), right(*args, **params)))
+    assert sweep(tape([loss], [x]), {loss.index: np.ones(())}, [x.index]).keys() == {x.index}
+    assert not asked
+    tg.grad(loss, table)
+    assert asked
+
+
+def test_a_sweep_answers_what_was_asked_and_nothing_else():
+    x, other = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    y = (x * 2.0).sum()
+    seeds = {y.index: np.ones(()), other.index: np.ones(2)}
+    assert sweep(tape([y]), seeds, [x.index]).keys() == {x.index}
+    assert sweep(tape([y], [other]), seeds, []) == {}
+    assert sweep({}, seeds, [x.index]) == {}
+
+
 def test_a_jacobian_is_one_sweep(calls):
     x = leaf(np.linspace(-1.0, 1.0, 7))
     y = (x.tanh() * x).exp()
@@ -184,7 +208,7 @@ def test_every_edge_is_asked_later_consumers_first():
         asked.append((consumer.index, slot))
         return part
 
-    sweep(order, {h.index: np.ones(())}, [], at_edge=dict.fromkeys(order, ask))
+    assert sweep(order, {h.index: np.ones(())}, [], at_edge=dict.fromkeys(order, ask)) == {}
     edges = [(node.index, slot) for node in reversed(order.values()) for slot in range(len(node.inputs))]
     assert asked == [(index, slot) for index, slot in edges if order[index].inputs[slot].requires_grad]
 
@@ -210,7 +234,7 @@ def test_cotangents_are_let_go_as_the_sweep_goes_on():
         return part
 
     order = tape([h])
-    sweep(order, {h.index: np.ones(2)}, [], at_edge=dict.fromkeys(order, watch))
+    assert sweep(order, {h.index: np.ones(2)}, [], at_edge=dict.fromkeys(order, watch)) == {}
     assert max(alive) == 1
 
 
@@ -287,6 +311,17 @@ def test_a_contribution_of_the_wrong_shape_is_refused(wrong, create_graph, monke
         RuntimeError, match=r"rule of tanh for slot 0 gave a contribution of shape .* to «x», shape \(2, 3\)"
     ):
         tg.grad(x.tanh().sum(), x, create_graph=create_graph)
+
+
+UNFIT = {(3, 1): [(5,), (2,), (4, 5), ()], (1, 3): [(5,), (4, 5), ()], (3,): [(5,), ()], (1, 1, 2): [(5,), (3, 2)]}
+
+
+@pytest.mark.parametrize(("shape", "wrong"), [(shape, wrong) for shape in UNFIT for wrong in UNFIT[shape]])
+def test_no_contribution_is_made_to_fit(shape, wrong, monkeypatch):
+    monkeypatch.setattr(p.tanh, "rules", (lambda g, y, x: np.ones(wrong),))
+    x = leaf(np.ones(shape), "x")
+    with pytest.raises(RuntimeError, match=r"rule of tanh for slot 0 gave a contribution of shape"):
+        tg.grad(x.tanh().sum(), x)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -167,6 +167,17 @@ def test_an_index_array_changed_later_changes_no_gradient():
     equal(tg.vjp(y, x, np.ones(3)), [2.0, 0.0, 1.0])
 
 
+def test_the_index_that_a_gather_keeps_is_a_copy_that_cannot_be_written_to():
+    x, ids, mask = leaf([1.0, 2.0, 3.0]), np.array([0, 0, 2]), np.array([True, False, True])
+    for index in (ids, mask, [0, 2], (None, ids), (..., ids)):
+        kept = [item for item in x[index].params["index"] if isinstance(item, np.ndarray)]
+        assert kept
+        for array in kept:
+            assert not np.shares_memory(array, ids)
+            with pytest.raises(ValueError, match="read-only"):
+                array[...] = 0
+
+
 # 8. dtypes -----------------------------------------------------------------------------------------------------------
 
 
@@ -229,6 +240,15 @@ def test_the_sum_of_edges_with_unlike_precision_is_in_that_of_the_producer():
     y = (x.astype(np.float64) * 2.0 + x * 3.0 + (x * np.ones(2))[::-1]).sum()
     assert tg.grad(y, x).dtype == np.float32
     equal(tg.grad(y, x), np.array([6.0, 6.0], np.float32))
+
+
+@pytest.mark.parametrize("shapes", [((3,), (2, 3)), ((1,), (2, 1)), ((), (2,)), ((1, 3), (2, 3)), ((3,), (3,))])
+def test_a_broadcast_operand_gets_its_gradient_in_its_own_precision(shapes):
+    single = tg.Tensor(np.ones(shapes[0]), requires_grad=True, dtype=np.float32)
+    double = leaf(np.ones(shapes[1]))
+    by_single, by_double = tg.grad((single * double).sum(), [single, double])
+    assert (by_single.dtype, by_double.dtype) == (np.float32, np.float64)
+    equal(by_single, np.full(shapes[0], double.size / single.size))
 
 
 def eighths(x):

@@ -10,10 +10,10 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.engine import oracle
-from tests.engine.checks import close
+from tests.engine.checks import close, equal
 from tests.engine.libraries import AUTOGRAD, NUMPY, TINYGRAD
 from tests.engine.operands import draw
-from tests.engine.programs import loss_of
+from tests.engine.programs import loss_of, values_of
 from tests.engine.test_random_programs import described, difference
 
 LIMIT = 1e-9
@@ -95,6 +95,29 @@ def test_the_hessian_of_a_random_program_is_symmetric_and_hvp_multiplies_by_it()
             hessian = hessian_of(loss, xs[k])
             close(hessian, hessian.T, 1e-12)
             close(hessian @ directions[k].ravel(), np.ravel(tg.hvp(loss, xs[k], directions[k])), 1e-12)
+
+
+def test_forward_mode_by_transposing_twice_is_the_forward_mode_of_the_oracle():
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        program = draw(rng, NUMPY)
+        xs = [leaf(x) for x in program.inputs]
+        ys = values_of(program, TINYGRAD, xs)
+        y = max((v for v in ys if v.requires_grad and v.primitive), key=lambda v: v.index)
+        moved = [rng.uniform(-1.0, 1.0, x.shape) for x in program.inputs]
+        expected = oracle.moved_along(program, list(program.inputs), moved)[[v.index for v in ys].index(y.index)]
+        used = [k for k, g in enumerate(tg.grad(y.sum(), xs, allow_unused=True)) if g is not None]
+        found = tg.jvp(y, [xs[k] for k in used], [moved[k] for k in used])
+        assert difference([found], [expected]) <= LIMIT, f"seed {seed}"
+
+
+def test_tangents_of_several_tensors_and_of_one_named_twice_are_added_up():
+    a, b, u, v = leaf([1.0, 2.0]), leaf([3.0, 4.0]), np.array([0.5, -1.0]), np.array([2.0, 3.0])
+    equal(tg.jvp(a + b, [a, b], [u, v]), u + v)
+    equal(tg.jvp(a - b, [a, b], [u, v]), u - v)
+    equal(tg.jvp(a * b, [a, b], [u, v]), u * b.data + v * a.data)
+    equal(tg.jvp(a * a, [a, a], [u, v]), 2 * a.data * (u + v))
+    equal(tg.hvp((a * b).sum(), [a, b], [u, v]), [v, u])
 
 
 def hessian_of(loss, x):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextvars
 import functools
 import signal
 import sys
@@ -96,9 +97,8 @@ def verdict(mutant: Mutant, checks: Callable[[list[Any]], None]) -> str:
     """
     try:
         with applied(mutant) as differing, at_most(LONGEST):
-            if not differing:
-                return "changes nothing"
-            checks(differing)
+            # In a context of its own: a mutant may leave the place (scope, step, recording) as it should not.
+            contextvars.copy_context().run(checks, differing)
     except (Exception, pytest.fail.Exception) as error:
         return type(error).__name__
     return "survived"

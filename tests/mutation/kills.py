@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
 import itertools
 import types
 from collections.abc import Callable, Iterator
@@ -19,6 +21,7 @@ from tests.engine import (
     test_derivatives_targets,
     test_laws,
     test_laws_of_arrays,
+    test_misuse,
     test_primitives_all_samples,
     test_primitives_errors,
     test_primitives_numpy,
@@ -26,9 +29,11 @@ from tests.engine import (
     test_second_order,
     test_table,
 )
-from tests.engine.checks import CHECKS, sweeps_agree
+from tests.engine.checks import CHECKS, forward_is_right, rules_are_the_derivative, sweeps_agree
 from tests.engine.samples import samples_of
 from tests.engine.test_primitives_numpy import ARRAY
+from tests.nn import test_frozen_numbers, test_landmarks, test_textbook_gru
+from tests.nn.frozen.drawn import configurations
 from tinygrad_rnn.engine import primitives as p
 
 
@@ -94,7 +99,8 @@ def notice_conventions() -> None:
         test_conventions.test_squashing_functions_are_accurate_far_out(x)
     for f in (tg.sigmoid, tg.softplus, tg.tanh, tg.logsumexp, tg.softmax, tg.log_softmax):
         test_conventions.test_no_overflow_and_no_warning_for_any_size_of_number(f, np.float32)
-    test_conventions.test_squashing_functions_of_other_numbers_have_the_same_values(np.int64)
+    for dtype in (np.int64, np.int8, np.uint8):
+        test_conventions.test_squashing_functions_of_other_numbers_have_the_same_values(dtype)
     test_conventions.test_logsumexp_of_nothing_possible_is_minus_infinity_without_a_warning()
     for extreme in (tg.max, tg.min):
         test_conventions.test_the_weights_at_a_tie_are_equal_and_sum_to_1(extreme, (0, 2), True)
@@ -102,13 +108,37 @@ def notice_conventions() -> None:
 
 def notice_sweep(differing: list[Any]) -> None:
     """Raise if sweeps, tapes or derivatives are not right."""
-    for name in ("add", "multiply", "slice", "gather", "concatenate", "linear"):
+    for name in ("add", "multiply", "slice", "gather", "concatenate", "stack", "linear"):
         for sample in samples_of(name):
             sweeps_agree(sample)
     test_table.test_the_condition_of_where_gets_no_gradient()
     test_random_programs.compare(range(100))
     for module in (test_laws, test_derivatives, test_derivatives_targets, test_laws_of_arrays, test_second_order):
         run(module)
+
+
+def notice_indexing(differing: list[Any]) -> None:
+    """Raise if what is inside the brackets is not understood."""
+    for name in ("slice", "gather", "put_slice", "scatter_add"):
+        for sample in samples_of(name):
+            forward_is_right(sample)
+            rules_are_the_derivative(sample)
+    test_laws_of_arrays.test_the_index_that_a_gather_keeps_is_a_copy_that_cannot_be_written_to()
+    run(test_misuse)
+
+
+def notice_cells(differing: list[Any]) -> None:
+    """Raise if the cells and layers are not those of PyTorch, and the textbook's GRU not that of the paper."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        _notice_cells()
+
+
+def _notice_cells() -> None:
+    for case in test_frozen_numbers.MODULES:
+        test_frozen_numbers.test_a_module_computes_and_differentiates_as_pytorch_does(case)
+    run(test_textbook_gru)
+    test_frozen_numbers.check_sweep(list(zip(configurations(40), test_frozen_numbers.SWEEP, strict=False)))
+    run(test_landmarks)
 
 
 def notice_programs() -> None:

@@ -41,9 +41,7 @@ def mutants_of(module: str, wanted: tuple[str, ...] = (), unwanted: tuple[str, .
         if where in unwanted or (wanted and where not in wanted):
             continue
         for there, replacement in edits(node, path, context(node)):
-            before = shown(tree, there)
-            with changed(tree, there, replacement):
-                after = shown(tree, there)
+            before, after = shown_with(tree, there, replacement)
             if before != after:
                 seen[f"{where}{before}{after}"] += 1
                 found.append(Mutant(module, where, before, after, seen[f"{where}{before}{after}"], there, replacement))
@@ -89,6 +87,13 @@ def sites(tree: ast.Module) -> Iterator[tuple[str, Path, ast.AST]]:
                     yield name, (*here, ("value", None), ("args", j)), call.args[j]
                 for j, keyword in enumerate(call.keywords):
                     yield name, (*here, ("value", None), ("keywords", j), ("value", None)), keyword.value
+
+
+def shown_with(tree: ast.Module, path: Path, replacement: ast.AST) -> tuple[str, str]:
+    """What stands at a place, before and after."""
+    before = shown(tree, path)
+    with changed(tree, path, replacement):
+        return before, shown(tree, path)
 
 
 def shown(tree: ast.Module, path: Path) -> str:

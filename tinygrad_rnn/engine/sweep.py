@@ -137,7 +137,8 @@ def sweep(
                 y, values = node.value, tuple([x.value for x in inputs])
             hook = None if at_edge is None else at_edge.get(index)
             if primitive.add_into is not None and hook is None and not create_graph:
-                _add_sparse(cotangents, owned, inputs[0], g, front, node)
+                if inputs[0].index in order:
+                    _add_sparse(cotangents, owned, inputs[0], g, front, node)
                 continue
             rules: Any = primitive.rules
             part_of = rules.rule(g, y, *values, **params) if type(rules) is EverySlot else None
