@@ -22,9 +22,9 @@ LAGS = (100, 300, 900)
 def lstm(forget_bias: float) -> nn.LSTMCell:
     """PyTorch's initialisation, and a bias that is added to the forget gate."""
     cell = nn.LSTMCell(INPUT, HIDDEN, rng=0)
-    bias = np.array(cell.bias_ih.data)  # type: ignore[union-attr]
+    bias = np.array(cell.bias_ih.data)
     bias[HIDDEN : 2 * HIDDEN] += forget_bias
-    cell.bias_ih.data = bias  # type: ignore[union-attr]
+    cell.bias_ih.data = bias
     return cell
 
 

@@ -22,9 +22,9 @@ LEAK = ~tg.along(".* h> (z | r | n) .*")  # no crossing enters a gate or the can
 def run(update_bias: float) -> tuple[list[Any], Any]:
     """The inputs of a GRU whose update gate has this bias, and a loss at the end."""
     cell, rng = nn.GRUCell(INPUT, HIDDEN, rng=0), np.random.default_rng(1)
-    bias = np.array(cell.bias_ih.data)  # type: ignore[union-attr]
+    bias = np.array(cell.bias_ih.data)
     bias[HIDDEN : 2 * HIDDEN] += update_bias  # the rows are in the order r, z, n
-    cell.bias_ih.data = bias  # type: ignore[union-attr]
+    cell.bias_ih.data = bias
     xs = [tg.Tensor(x, requires_grad=True) for x in rng.normal(size=(STEPS, INPUT))]
     h = tg.Tensor(np.zeros(HIDDEN))
     for _, x in tg.steps(xs):
