@@ -21,7 +21,7 @@ check: .venv/dev.installed
 	$(BIN)/mypy
 
 check-full: .venv/dev.installed
-	$(BIN)/python -m pytest -n auto -q -s -m full
+	$(BIN)/python -m pytest -q -s -m full
 
 bench: .venv/dev.installed
 	$(BIN)/python -m tests.benchmarks

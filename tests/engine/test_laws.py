@@ -344,27 +344,3 @@ def test_a_gradient_that_many_edges_add_up_in_stays_an_array():
     y.backward()
     assert type(x.grad) is np.ndarray
     assert float(x.grad) == 16.0
-
-
-# Identity of tensors -------------------------------------------------------------------------------------------------
-
-
-def test_an_element_of_a_stack_is_the_very_tensor_that_was_stacked():
-    states = [tg.Tensor([float(k)], requires_grad=True) for k in range(4)]
-    stacked = tg.stack(states)
-    assert all(stacked[k] is states[k] for k in range(-4, 4))
-    assert all(a is b for a, b in zip(stacked, states, strict=True))
-    assert stacked[1, 0].inputs[0] is states[1]
-    assert stacked[1:3].inputs[0] is stacked
-    assert tg.stack(states, axis=1)[0].shape == (4,)
-    assert tg.stack(states, axis=-1)[0].shape == (4,)
-    with pytest.raises(IndexError):
-        stacked[4]
-
-
-def test_naming_a_named_tensor_makes_a_new_one():
-    x = tg.Tensor([1.0], requires_grad=True, name="x")
-    h = x.named("h")
-    assert (x.name, h.name, h.primitive.name) == ("x", "h", "identity")
-    unnamed = x * 2.0
-    assert unnamed.named("a") is unnamed
