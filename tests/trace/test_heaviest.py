@@ -68,6 +68,25 @@ def test_within_a_route_only_its_paths_are_ranked():
     assert np.allclose([path.norm for path in top], ranked[:4], rtol=1e-12)
 
 
+@pytest.mark.parametrize("unit", ["state", "landmark"])
+def test_routes_with_dead_ends_are_searched_and_none_of_their_paths_is_missed(unit):
+    _, xs, _, loss = lstm(steps=4)
+    trace, every = tg.trace_gradient(loss, to=xs[0]), brute_force.paths([loss], xs[0])
+    routes = {
+        tg.across("c h c"): lambda _, w: brute_force.matches("chc", w),
+        tg.across("c*") & tg.through("o[1]"): lambda *_: False,
+        tg.along("i .* o h"): lambda w, _: brute_force.matches("i.*oh", w),
+        tg.across("h h h h h h"): lambda *_: False,
+    }
+    for route, belongs in routes.items():
+        expected = all_words([loss], xs[0], unit, belongs)
+        ranked = sorted((np.linalg.norm(part) for part in expected.values()), reverse=True)
+        top = trace.top_paths(30, unit=unit, within=route)
+        assert np.allclose([path.norm for path in top], ranked[:30], rtol=1e-11), str(route)
+        assert "all other paths together" in str(top)
+    assert len(every) == trace.count_paths()
+
+
 def test_a_gru_is_searched_too():
     _, xs, _, loss = gru(4)
     trace = tg.trace_gradient(loss, to=xs[0])

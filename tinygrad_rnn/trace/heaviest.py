@@ -121,7 +121,7 @@ def top_paths(
         by,
         gap / _length(whole) if by == "share" else gap,
         expansions,
-        all_listed=gap == 0 and len(found) < k,
+        all_listed=within is None and gap == 0 and len(found) < k,
     )
 
 
@@ -161,7 +161,23 @@ def _segments(paths: Paths, unit: Unit, within: Route | None) -> Segments:
         reached = _from_stop(reading, stop, unit, segments.ends)
         segments.following[stop] = list(reached.items())
         waiting.extend(reached)
-    return segments
+    return _without_dead_ends(segments)
+
+
+def _without_dead_ends(segments: Segments) -> Segments:
+    """Only the stops from which a path of the route still leads to the source."""
+    alive: set[Stop] = set()
+    for stop in sorted(segments.following):  # earlier nodes first: completions lead back in time
+        if stop in segments.ends or any(earlier in alive for earlier, _ in segments.following[stop]):
+            alive.add(stop)
+    return Segments(
+        [stop for stop in segments.begins if stop in alive],
+        {
+            stop: [(earlier, matrix) for earlier, matrix in segments.following[stop] if earlier in alive]
+            for stop in alive
+        },
+        segments.ends,
+    )
 
 
 def _reading(paths: Paths, within: Route | None) -> Reading:
@@ -185,7 +201,7 @@ def _from_stop(reading: Reading, stop: Stop, unit: Unit, ends: dict[Stop, Array]
             return None
         part = moved
         if producer is paths.source:
-            accepted = [part[q] for q in range(rows) if accepts(reading.states[q])]
+            accepted = [part[q] for q in range(rows) if accepts(reading.states[q]) and part[q].any()]
             if accepted:
                 ends[stop] = ends.get(stop, 0.0) + sum(accepted).reshape(node.size, -1)
             return None
@@ -279,7 +295,7 @@ def _bounds(segments: Segments, ends: dict[Stop, Array]) -> Callable[[Stop, Arra
     norm: dict[Stop, float] = {}
     rows: dict[Stop, Array] = {}
     for stop in sorted(segments.following):  # earlier nodes first: completions lead back in time
-        norms, by_row = [0.0], []
+        norms, by_row = [], []
         if stop in ends:
             norms.append(float(np.linalg.norm(ends[stop], 2)))
             by_row.append(np.linalg.norm(ends[stop], axis=1))
@@ -287,12 +303,10 @@ def _bounds(segments: Segments, ends: dict[Stop, Array]) -> Callable[[Stop, Arra
             norms.append(float(np.linalg.norm(matrix, 2)) * norm[earlier])
             by_row.append(np.minimum(np.linalg.norm(matrix, axis=1) * norm[earlier], np.abs(matrix) @ rows[earlier]))
         norm[stop] = max(norms)
-        size = len(next(iter([*by_row]), np.zeros(1)))
-        rows[stop] = np.max(by_row, axis=0) if by_row else np.zeros(size)
+        rows[stop] = np.max(by_row, axis=0)
 
     def bound(stop: Stop, cotangent: Array) -> float:
-        by_row = float(np.abs(cotangent) @ rows[stop]) if len(rows[stop]) == len(cotangent) else 0.0
-        return min(float(np.linalg.norm(cotangent)) * norm[stop], by_row)
+        return min(float(np.linalg.norm(cotangent)) * norm[stop], float(np.abs(cotangent) @ rows[stop]))
 
     return bound
 
