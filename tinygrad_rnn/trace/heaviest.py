@@ -193,25 +193,28 @@ def _from_stop(reading: Reading, stop: Stop, unit: Unit, ends: dict[Stop, Array]
     node = paths.order[index]
     reached: dict[Stop, Array] = {}
     move = mover(reading)
+    arrives = {index: {state}}  # by node: the states in which a way from here gets there, if only carrying 0
 
     def cut(consumer: Any, slot: int, part: Array) -> Array | None:
         producer = consumer.inputs[slot]
-        moved = move(consumer, slot, part)
-        if moved is None:
+        states = arrives[consumer.index]
+        if (consumer.index, slot) in reading.moves:
+            after = dict(zip(*reading.moves[consumer.index, slot], strict=True))
+            states = {after[q] for q in states if q in after}
+        part = move(consumer, slot, part)
+        if not states or part is None:
             return None
-        part = moved
         if producer is paths.source:
-            accepted = [part[q] for q in range(rows) if accepts(reading.states[q]) and part[q].any()]
-            if accepted:
-                ends[stop] = ends.get(stop, 0.0) + sum(accepted).reshape(node.size, -1)
+            for q in states:
+                if accepts(reading.states[q]):
+                    ends[stop] = ends.get(stop, 0.0) + part[q].reshape(node.size, -1)
             return None
         landmark, crossing = paths.marks(consumer, producer)
         if (crossing if unit == "state" else landmark) is None:
+            arrives.setdefault(producer.index, set()).update(states)
             return part
-        for q in reading.at[producer.index]:
-            if part[q].any():
-                matrix = part[q].reshape(node.size, -1)
-                reached[producer.index, q] = reached.get((producer.index, q), 0.0) + matrix
+        for q in states:
+            reached[producer.index, q] = reached.get((producer.index, q), 0.0) + part[q].reshape(node.size, -1)
         return None
 
     seed = np.zeros((rows, node.size, *node.shape))

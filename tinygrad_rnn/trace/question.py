@@ -115,6 +115,7 @@ class GradientTrace:
         by: "norm", or "share", which is signed and ordered by its size. within: only the paths of a route.
         most_expansions: where the search stops at the latest; it then says how far its answer is proven.
         """
+        within = None if within is None else checked(within)
         return heaviest.top_paths(self.paths, k, unit, by, within, self.total, most_expansions)
 
     def count_paths(self, route: Route | None = None, unit: Literal["operation", "landmark"] = "operation") -> int:
