@@ -1,5 +1,6 @@
 """Optimisers and clipping: PyTorch's numbers, all or nothing, and nothing on the tape."""
 
+import gc
 import math
 import sys
 
@@ -80,6 +81,7 @@ def with_error_at_event(k, action):
         return trace
 
     before = sys.gettrace()
+    gc.disable()  # a collection calls back into Python, where the error would be lost instead of passed on
     sys.settrace(trace)
     try:
         action()
@@ -87,6 +89,7 @@ def with_error_at_event(k, action):
         return True
     finally:
         sys.settrace(before)
+        gc.enable()
     return False
 
 
