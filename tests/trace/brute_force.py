@@ -45,6 +45,17 @@ def paths(losses, source):
     return found
 
 
+def ancestors(node):
+    """All that a tensor was computed from, and the tensor itself."""
+    seen, waiting = {}, [node]
+    while waiting:
+        at = waiting.pop()
+        if at.index not in seen:
+            seen[at.index] = at
+            waiting.extend(at.inputs)
+    return seen.values()
+
+
 def gradient(found, belongs, shape):
     """The sum of the contributions of the paths that belong."""
     total = np.zeros(shape)
@@ -57,11 +68,6 @@ def gradient(found, belongs, shape):
 def matches(pattern, marks):
     """Whether the names of the marks, one character each, match a pattern of Python's `re`."""
     return re.fullmatch(pattern, "".join(name[-1] for name, _, _ in marks)) is not None
-
-
-def words(found):
-    """The words of all paths, as text."""
-    return sorted({"".join(name for name, _, _ in landmarks) for landmarks, _, _ in found})
 
 
 def subsets(items):

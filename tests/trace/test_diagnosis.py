@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tests.trace import brute_force
 from tinygrad_rnn import nn
 
 
@@ -43,13 +44,7 @@ def test_a_plain_rnn_vanishes_by_the_factor_that_its_gradient_shows():
 
 
 def _earliest(loss):
-    waiting, found = [loss], {}
-    while waiting:
-        node = waiting.pop()
-        if node.index not in found:
-            found[node.index] = node
-            waiting.extend(node.inputs)
-    return min((n for n in found.values() if n.name == "h"), key=lambda n: n.place.step)
+    return min((n for n in brute_force.ancestors(loss) if n.name == "h"), key=lambda n: n.place.step)
 
 
 def test_large_recurrent_weights_explode():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tests.trace import brute_force
 from tinygrad_rnn import nn
 
 INPUT, HIDDEN = 3, 4
@@ -44,7 +45,7 @@ def test_the_blocks_of_an_lstm_are_those_of_its_equations():
     cell = nn.LSTMCell(INPUT, HIDDEN, rng=0)
     states = run(cell, 1)
     (h0, c0), (h1, c1) = states
-    gates = {node.name: node.data for node in _ancestors(h1) if node.name in ("i", "f", "g", "o")}
+    gates = {node.name: node.data for node in brute_force.ancestors(h1) if node.name in ("i", "f", "g", "o")}
     w = dict(zip("ifgo", np.split(cell.weight_hh.data, 4), strict=True))
     i, f, g, o = (gates[k] for k in "ifgo")
     dc_dh = (
@@ -58,16 +59,6 @@ def test_the_blocks_of_an_lstm_are_those_of_its_equations():
     expected = np.diag(slope) @ dc_dh + np.diag(np.tanh(c1.data) * o * (1 - o)) @ w["o"]
     assert np.allclose(jacobians.block(1, 0, 0, 0), expected, rtol=1e-12)
     assert h0.shape == (HIDDEN,)
-
-
-def _ancestors(node):
-    seen, waiting = {}, [node]
-    while waiting:
-        at = waiting.pop()
-        if at.index not in seen:
-            seen[at.index] = at
-            waiting.extend(at.inputs)
-    return seen.values()
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 2.5])
@@ -114,7 +105,7 @@ def test_the_step_of_a_gru_is_leak_and_z_and_candidate_and_r():
         "r": tg.through("r"),
     }
     parts = tg.jacobian_parts(h1, h0, classes)
-    r, z, n = (next(node.data for node in _ancestors(h1) if node.name == name) for name in "rzn")
+    r, z, n = (next(node.data for node in brute_force.ancestors(h1) if node.name == name) for name in "rzn")
     w = dict(zip("rzn", np.split(cell.weight_hh.data, 3), strict=True))
     hidden = w["n"] @ h0.data + np.split(cell.bias_hh.data, 3)[2]
     slope = (1 - z) * (1 - n**2)
@@ -129,7 +120,7 @@ def test_the_total_step_of_the_cell_state_is_the_forget_gate_and_what_goes_by_th
     cell = nn.LSTMCell(INPUT, HIDDEN, rng=0)
     (_, c1), (_, c2) = run(cell, 2)[1:]
     parts = tg.jacobian_parts(c2, c1, {"direct": tg.avoiding("h"), "by h": tg.through("h")})
-    f = max((node for node in _ancestors(c2) if node.name == "f"), key=lambda node: node.place.step)
+    f = max((node for node in brute_force.ancestors(c2) if node.name == "f"), key=lambda node: node.place.step)
     assert np.allclose(parts["direct"], np.diag(f.data), rtol=1e-13)
     assert np.allclose(parts["direct"] + parts["by h"], tg.jacobian(c2, c1), rtol=1e-12)
     assert np.abs(parts["by h"]).max() > 1e-3

@@ -228,19 +228,9 @@ def test_the_leak_path_of_a_gru_is_the_product_of_its_update_gates():
     h, factor = tg.Tensor(h0.data), np.ones(HIDDEN)
     for x in xs:
         h = cell(x.detach(), h)
-        zs = [node for node in _ancestors(h) if node.name == "z"]
+        zs = [node for node in brute_force.ancestors(h) if node.name == "z"]
         factor = factor * max(zs, key=lambda node: node.index).data
     assert np.allclose(leak.gradient, np.linspace(-1, 2, HIDDEN) * factor, rtol=1e-12)
-
-
-def _ancestors(node):
-    seen, waiting = {}, [node]
-    while waiting:
-        at = waiting.pop()
-        if at.index not in seen:
-            seen[at.index] = at
-            waiting.extend(at.inputs)
-    return seen.values()
 
 
 def test_without_a_landmark_is_what_is_left_when_its_paths_are_cut():

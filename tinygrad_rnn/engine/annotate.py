@@ -212,4 +212,4 @@ def _in_time(xs: Iterable[T], start: int, reverse: bool) -> tuple[Iterator[int],
 def _as_step(step: object) -> int:
     if isinstance(step, bool) or not hasattr(step, "__index__"):
         raise TypeError(f"a time step is a whole number, such as 0, 1, 2; got {step!r}")
-    return step.__index__()  # type: ignore[no-any-return]
+    return int(step.__index__())

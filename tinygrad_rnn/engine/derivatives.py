@@ -55,7 +55,7 @@ def jvp(y: Tensor, x: Targets, v: Any) -> Array:
     pulled = _pulled_back([(y, seed)], xs, create_graph=True, allow_unused=False)
     for move, one in zip(moves, xs, strict=True):
         _check_direction(move, one, "x")
-    return _pulled_back(list(zip(pulled, moves, strict=True)), seed, False, False)  # type: ignore[no-any-return]
+    return np.asarray(_pulled_back(list(zip(pulled, moves, strict=True)), seed, False, False))
 
 
 def jacobian(y: Tensor, x: Tensor, create_graph: bool = False) -> Any:

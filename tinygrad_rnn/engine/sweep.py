@@ -8,37 +8,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from .annotate import HERE, Place
-from .primitives import EverySlot, Primitive
+from .primitives import EverySlot
 
 Cotangent = Any  # an array, or a Tensor where the sweep itself is recorded
-
-
-class Node(Protocol):
-    """What the sweep and everything above it knows of a Tensor."""
-
-    @property
-    def index(self) -> int: ...
-    @property
-    def born(self) -> int: ...
-    @property
-    def primitive(self) -> Primitive | None: ...
-    @property
-    def inputs(self) -> tuple[Node, ...]: ...
-    @property
-    def params(self) -> Mapping[str, Any]: ...
-    @property
-    def place(self) -> Place: ...
-    @property
-    def name(self) -> str | None: ...
-    @property
-    def tracked(self) -> bool: ...
-    @property
-    def value(self) -> Any: ...
 
 
 # What an edge (consumer, slot) does to the contribution that passes through it; None lets nothing pass.

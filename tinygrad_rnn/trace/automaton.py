@@ -24,6 +24,12 @@ State = Hashable
 Advance = Callable[[Any, Mark | None, Mark | None], State | None]
 
 
+def crosses(producer: Any, consumer: Any) -> bool:
+    """Whether an edge leads from one time step to another; what is at no step never does."""
+    here, there = producer.place.step, consumer.place.step
+    return here is not None and there is not None and here != there
+
+
 @dataclass(frozen=True)
 class Paths:
     """All paths from a source to some losses. order: the nodes on them, as `tape` gives them."""
@@ -45,13 +51,12 @@ class Paths:
 
         The source is not a landmark of its paths, but leaving it for another step is a crossing.
         """
-        step, to_step = producer.place.step, consumer.place.step
-        crosses = step is not None and to_step is not None and step != to_step
         is_landmark = producer.name is not None and producer is not self.source
-        if not crosses and not is_landmark:
+        is_crossing = crosses(producer, consumer)
+        if not is_crossing and not is_landmark:
             return None, None
-        mark = Mark(producer.name or "_", producer.place.scope, step, to_step)
-        return (mark if is_landmark else None), (mark if crosses else None)
+        mark = Mark(producer.name or "_", producer.place.scope, producer.place.step, consumer.place.step)
+        return (mark if is_landmark else None), (mark if is_crossing else None)
 
     def seeds(self, rows: int) -> dict[int, Array]:
         """The cotangents to start from: 1 for each loss in the first of so many rows."""

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from ..engine.sweep import AtEdge, sweep, tape
 from ..engine.tensor import Tensor, seed_of
-from .ledger import crosses, warnings_about
+from .automaton import crosses
+from .ledger import warnings_about
 from .scaled import Exponents, log10_of
 
 Array = npt.NDArray[Any]
@@ -72,7 +73,7 @@ def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[Logs,
         producer = consumer.inputs[slot]
         here, there = consumer.place.step, producer.place.step
         moved = exponents.carry(part, here, there)
-        if here is not None and there is not None and here != there:
+        if crosses(producer, consumer):
             entered = arrived.setdefault(there, {})
             entered[producer.index] = entered.get(producer.index, np.zeros(part.shape)) + moved
         return moved

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..engine.tensor import Tensor
 from .automaton import Paths
 from .jacobians import partial_jacobian, state_jacobians
-from .ledger import last_steps
+from .ledger import last_steps, steps_read
 from .measure import magnitude, norms_over, percent, shares_of
 
 Array = npt.NDArray[Any]
@@ -86,7 +86,12 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
     steps = sorted(states)
     if last_steps(paths.order).get(loss.index) != steps[-1]:
         raise ValueError("explain() needs a loss that depends on the state after the last step")
-    _check_reads_last(paths, loss, steps[-1])
+    others = steps_read(paths.order, loss) - {steps[-1]}
+    if others:
+        raise ValueError(
+            f"explain() is about a loss of one step, and this one reads step {max(others)} as well as step "
+            f"{steps[-1]}: if it is a sum of losses, explain one of them, tg.trace_gradient(losses[-1], to=...)"
+        )
     if sum(x.size for x in states[steps[-1]]) * source.size > MOST_ELEMENTS:
         raise ValueError("explain() writes out every factor, which is too much for this model: use a smaller one")
     (by_state,) = [np.hstack(partial_jacobian((loss,), states[steps[-1]]))]
@@ -117,23 +122,6 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
         )
     names = tuple(x.name or "_" for x in states[steps[-1]])
     return Explanation(source.name or "theta", names, tuple(terms), total, gradient)
-
-
-def _check_reads_last(paths: Paths, loss: Tensor, last: int) -> None:
-    seen: set[int] = set()
-    waiting = [loss]
-    while waiting:
-        node = waiting.pop()
-        if node.index in seen or node.index not in paths.order:
-            continue
-        seen.add(node.index)
-        if node.place.step is None:
-            waiting.extend(node.inputs)
-        elif node.place.step != last:
-            raise ValueError(
-                f"explain() is about a loss of one step, and this one reads step {node.place.step} as well as step "
-                f"{last}: if it is a sum of losses, explain one of them, tg.trace_gradient(losses[-1], to=...)"
-            )
 
 
 def _states(paths: Paths) -> dict[int, tuple[Tensor, ...]]:

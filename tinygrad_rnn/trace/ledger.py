@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..engine.primitives import behind
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor
+from .automaton import crosses
 from .measure import magnitude, norms_over, percent, shares_of
 
 Array = npt.NDArray[Any]
@@ -239,23 +240,13 @@ def _no_steps(order: dict[int, Any]) -> list[str]:
 def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
     """One loss that reads many steps hides the lags: it has one step, they have many."""
     for loss in losses:
-        read, seen, waiting = set[int](), set[int](), [loss]
-        while waiting:
-            node = waiting.pop()
-            if node.index in seen or node.index not in order:
-                continue
-            seen.add(node.index)
-            if node.place.step is None:
-                waiting.extend(node.inputs)
-            else:
-                read.add(node.place.step)
         carried = any(
             x.name is None and x.primitive is not None and x.ndim == 0 and crosses(x, node)
             for node in order.values()
             for x in node.inputs
             if x.index in order
         )
-        if len(read) > 1 or carried:
+        if len(steps_read(order, loss)) > 1 or carried:
             return [
                 f"{describe(loss)}, adds up the losses of several steps, and its lags are counted from the last of "
                 "them. To count each from its own step, pass the list of losses: tg.trace_gradient(losses, to=...)."
@@ -263,10 +254,21 @@ def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str
     return []
 
 
-def crosses(producer: Any, consumer: Any) -> bool:
-    """Whether an edge leads from one time step to another."""
-    here, there = producer.place.step, consumer.place.step
-    return here is not None and there is not None and here != there
+def steps_read(order: dict[int, Any], loss: Tensor) -> set[int]:
+    """The steps whose results a loss is made of directly, by nothing but operations outside any step."""
+    read: set[int] = set()
+    seen: set[int] = set()
+    waiting = [loss]
+    while waiting:
+        node = waiting.pop()
+        if node.index in seen or node.index not in order:
+            continue
+        seen.add(node.index)
+        if node.place.step is None:
+            waiting.extend(node.inputs)
+        else:
+            read.add(node.place.step)
+    return read
 
 
 def _names_met_twice(order: dict[int, Any]) -> list[str]:

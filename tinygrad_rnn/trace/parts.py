@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -78,13 +78,11 @@ def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[
 
     Raises ValueError where some path belongs to no class or to several: it names the classes.
     """
-    names = list(classes) if isinstance(classes, Mapping) else []
-    found = {name: _zeros(paths) for name in names}
-    met = set()
-    for name, part in _by_class(paths, classes, split):
-        found[name] = found[name] + part
-        met.add(name)
-    return {name: Part(f"{name}: {route}", found[name], whole, name in met) for name, route in classes.items()}
+    found, zero = _by_class(paths, classes, split), _zeros(paths)
+    return {
+        name: Part(f"{name}: {route}", found.get(name, zero), whole, connected=name in found)
+        for name, route in classes.items()
+    }
 
 
 def jacobian_parts(y: Tensor, x: Tensor, classes: Mapping[str, Route]) -> dict[str, Array]:
@@ -97,21 +95,21 @@ def jacobian_parts(y: Tensor, x: Tensor, classes: Mapping[str, Route]) -> dict[s
     order = tape([y], [x])
     if not order:
         raise RuntimeError(f"no path leads from {describe(x)}, to {describe(y)}")
-    found = {name: np.zeros((*y.shape, *x.shape), x.dtype) for name in classes}
-    for name, part in _by_class(Paths((y,), x, order), classes, split_jacobian):
-        found[name] = found[name] + part
-    return found
+    found = _by_class(Paths((y,), x, order), classes, split_jacobian)
+    return {name: found.get(name, np.zeros((*y.shape, *x.shape), x.dtype)) for name in classes}
 
 
 def _by_class(
     paths: Paths, classes: Mapping[str, Route], split: Callable[[Reading], dict[Any, Array]]
-) -> Iterator[tuple[str, Array]]:
+) -> dict[str, Array]:
+    """What flows in each class; a class without a path is not in the answer."""
     if not isinstance(classes, Mapping):
         raise TypeError('the classes are a dict of routes by name, such as {"highway": tg.across("c*"), "rest": ...}')
     names, routes = list(classes), [checked(route) for route in classes.values()]
     check_names(paths, routes)
     first = tuple(start(route) for route in routes)
     reading = read(paths, first, _advance_all, MOST_STATES, too_many(*routes))
+    found: dict[str, Array] = {}
     for states, part in split(reading).items():
         taken = [name for name, state in zip(names, states, strict=True) if accepts(state)]
         if len(taken) != 1:
@@ -120,7 +118,8 @@ def _by_class(
                 f"this is no partition: some paths from the source to the loss {problem}. "
                 "Make the classes disjoint with & and ~, and complete with a class of the rest, such as ~(a | b)."
             )
-        yield taken[0], part
+        found[taken[0]] = found.get(taken[0], 0.0) + part
+    return found
 
 
 def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,10 +72,8 @@ class GradientTrace:
         """What the gradient would be if these routes, or all paths through these landmarks, were cut."""
         if not cut:
             raise ValueError('without needs a route or the name of a landmark, as in t.without("f")')
-        left = [~(route.through(one) if isinstance(one, str) else one) for one in cut]
-        for other in left[1:]:
-            left[0] = left[0] & other
-        return self.on(left[0])
+        left = (~(route.through(one) if isinstance(one, str) else one) for one in cut)
+        return self.on(functools.reduce(operator.and_, left))
 
     def partition(self, classes: Mapping[str, Route]) -> dict[str, Part]:
         """The gradient apart by classes of paths, whose shares add up to 1.
