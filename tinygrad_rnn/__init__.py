@@ -22,7 +22,9 @@ from .engine.tensor import Tensor as Tensor
 from .graph import Drawing as Drawing
 from .graph import RenderError as RenderError
 from .graph import draw as draw
+from .trace import Boundary as Boundary
 from .trace import Diagnosis as Diagnosis
+from .trace import Flow as Flow
 from .trace import GradientTrace as GradientTrace
 from .trace import Lag as Lag
 from .trace import Ledger as Ledger

@@ -12,11 +12,16 @@ import numpy as np
 
 def paths(losses, source):
     """-> (landmarks, crossings, contribution) of every path; a landmark is (name, step, whether it crosses)."""
+    return [(*words(edges, source), contribution) for edges, contribution in walks(losses, source)]
+
+
+def walks(losses, source):
+    """-> (its edges from the source to the loss, as (producer, consumer, slot); contribution) of every path."""
     found = []
 
-    def walk(node, cotangent, landmarks, crossings):
+    def walk(node, cotangent, edges):
         if node is source:
-            found.append((landmarks, crossings, cotangent))
+            found.append((edges, cotangent))
             return
         if node.primitive is None:
             return
@@ -30,19 +35,25 @@ def paths(losses, source):
             for axis in range(x.ndim):
                 if x.shape[axis] == 1 != part.shape[axis]:
                     part = part.sum(axis=axis, keepdims=True)
-            a, b = x.place.step, node.place.step
-            crosses = a is not None and b is not None and a != b
-            mark = (x.name or "_", a, crosses)
-            walk(
-                x,
-                part,
-                [mark, *landmarks] if x.name and x is not source else landmarks,
-                [mark, *crossings] if crosses else crossings,
-            )
+            walk(x, part, [(x, node, slot), *edges])
 
     for loss in losses:
-        walk(loss, np.ones(loss.shape), [], [])
+        walk(loss, np.ones(loss.shape), [])
     return found
+
+
+def words(edges, source):
+    """The landmarks and the crossings of a path."""
+    landmarks, crossings = [], []
+    for x, node, _ in edges:
+        a, b = x.place.step, node.place.step
+        crosses = a is not None and b is not None and a != b
+        mark = (x.name or "_", a, crosses)
+        if x.name and x is not source:
+            landmarks.append(mark)
+        if crosses:
+            crossings.append(mark)
+    return landmarks, crossings
 
 
 def ancestors(node):

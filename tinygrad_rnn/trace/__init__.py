@@ -3,6 +3,8 @@
 from .diagnosis import Diagnosis as Diagnosis
 from .diagnosis import diagnose as diagnose
 from .expression import RouteError as RouteError
+from .flow import Boundary as Boundary
+from .flow import Flow as Flow
 from .jacobians import StateJacobians as StateJacobians
 from .jacobians import state_jacobians as state_jacobians
 from .ledger import Lag as Lag

@@ -112,6 +112,21 @@ def read(paths: Paths, start: State, advance: Advance, limit: int, complaint: st
     return Reading(paths, states, moves, at)
 
 
+def uses_on(reading: Reading, accepts: Callable[[Any], bool]) -> set[tuple[int, int]]:
+    """The edges, as (consumer, slot), that lie on some path which arrives in an accepting state, if only carrying 0."""
+    paths, every = reading.paths, range(len(reading.states))
+    leads: dict[int, set[int]] = {index: set() for index in paths.order}  # by node: the states from which it goes on
+    leads[paths.source.index] = {q for q in reading.at[paths.source.index] if accepts(reading.states[q])}
+    found: set[tuple[int, int]] = set()
+    for consumer, slot, producer in reversed(list(paths.edges())):
+        before, after = reading.moves.get((consumer.index, slot), (every, every))
+        going = {q for q, r in zip(before, after, strict=True) if r in leads[producer.index]}
+        if going := going & reading.at[consumer.index]:
+            found.add((consumer.index, slot))
+            leads[consumer.index] |= going
+    return found
+
+
 def split(reading: Reading) -> dict[State, Array]:
     """The gradient of the sum of the losses by the source, apart by the state in which a path arrives there."""
     return _swept(reading, reading.paths.seeds(len(reading.states)), ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ..engine.tensor import Tensor, seed_of
 from . import counting, explanation, heaviest, parts, route, scaled
 from .automaton import Paths
 from .explanation import Explanation
+from .flow import Flow, flow_of
 from .heaviest import TopPaths
 from .ledger import Ledger, ledger_of
 from .parts import Part, Spectrum
@@ -86,9 +88,20 @@ class GradientTrace:
         """The gradient apart by how often a path crosses time in a landmark: [exactly 0 times, exactly 1, ...]."""
         return parts.by_crossings(self.paths, name, self.total)
 
+    def mean_crossings(self, name: str) -> float:
+        """How often a path crosses time in this landmark on average, by share: of h in an LSTM, the mean detours.
+
+        Shares may be negative, and then so may this. nan where the gradient is exactly 0.
+        """
+        return math.fsum(k * part.share for k, part in enumerate(self.by_crossings(name)))
+
     def spectrum(self, name: str) -> Spectrum:
         """The gradient apart by lag and by how often a path crosses time in a landmark."""
         return parts.spectrum(self.paths, name, self.total)
+
+    def flow(self, route: Route | None = None) -> Flow:
+        """The share of the gradient on every edge, conserved like a current; of the paths of a route, if given."""
+        return flow_of(self.paths, self.total, None if route is None else checked(route))
 
     def explain(self) -> Explanation:
         """The formula of backpropagation through time for this loss and source, with every factor computed."""
