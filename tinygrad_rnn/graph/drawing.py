@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
 from pathlib import Path
 from typing import Any, final
 
+from .accessible import described_png, described_svg
 from .alt import alt_text
 from .dot import dot_text
 from .figure import Figure
+from .files import check_place, write
 from .render import FORMATS, RenderError, render
+
+TITLE = "Computation graph"
 
 
 @final
@@ -43,22 +46,27 @@ class Drawing:
         if suffix.removeprefix(".") not in (*FORMATS, "dot"):
             known = ", ".join(f".{f}" for f in (*FORMATS, "dot"))
             raise ValueError(f"a picture is saved by the ending of its name, one of {known}; got {str(target)!r}")
-        _check_place(target)
+        check_place(target)
         if suffix == ".dot":
-            return _write(target, self.dot.encode())
+            return write(target, self.dot.encode())
         if not (math.isfinite(dpi) and dpi > 0):
             raise ValueError(f"dpi is a number of dots per inch, such as 150; got {dpi!r}")
         try:
             picture = render(self.dot, suffix[1:], dpi if suffix == ".png" else None, timeout)
         except RenderError as error:
-            text = _write(target.with_suffix(".dot"), self.dot.encode())
+            text = write(target.with_suffix(".dot"), self.dot.encode())
             raise RenderError(f"{target} was not drawn. {_sentence(error)}. Its DOT text is in {text}") from error
-        return _write(target, picture)
+        return write(target, self._described(picture, suffix))
+
+    def _described(self, picture: bytes, suffix: str) -> bytes:
+        if suffix == ".png":
+            return described_png(picture, TITLE, self.alt_text)
+        return described_svg(picture.decode(), TITLE, self.alt_text).encode() if suffix == ".svg" else picture
 
     def svg(self) -> str:
         """The picture as SVG text. Raises RenderError if Graphviz fails or is missing."""
         if self._svg is None:
-            self._svg = render(self.dot, "svg").decode()
+            self._svg = described_svg(render(self.dot, "svg").decode(), TITLE, self.alt_text)
         return self._svg
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -77,26 +85,3 @@ class Drawing:
 def _sentence(error: RenderError) -> str:
     text = str(error)
     return text[:1].upper() + text[1:]
-
-
-def _check_place(target: Path) -> None:
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"cannot save {target}: there is no folder {target.parent}; make it first")
-    if target.is_dir():
-        raise IsADirectoryError(f"cannot save {target}: it is a folder")
-    if not os.access(target if target.exists() else target.parent, os.W_OK):
-        raise PermissionError(f"cannot save {target}: no permission to write there")
-
-
-def _write(target: Path, content: bytes) -> Path:
-    """All or nothing: under another name first, then renamed."""
-    real = Path(os.path.realpath(target))  # a link stays a link
-    unfinished = real.with_name(f".{secrets.token_hex(8)}.unfinished")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, real)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot save {target}: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return target
