@@ -8,7 +8,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.graph import samples
-from tinygrad_rnn.graph.figure import figure
+from tinygrad_rnn.graph.figure import ancestors, figure
 from tinygrad_rnn.graph.window import MOST_STEPS, REFUSED
 
 
@@ -217,3 +217,15 @@ def test_several_outputs_and_an_output_that_is_a_leaf_are_drawn():
     fig = figure([y, z, alone])
     assert {n.name for n in fig.nodes if n.output} == {"y", "z", "alone"}
     assert [n.name for n in fig.outputs] == ["y", "z", "alone"]
+
+
+def test_every_operation_has_a_node_that_shows_it_or_stands_for_it():
+    for make in samples.ALL.values():
+        outputs = make()
+        fig = figure([outputs])
+        shown = {n.id: n for n in fig.nodes}
+        operations = [t for t in ancestors([outputs]) if t.primitive is not None]
+        assert fig.home.keys() == {t.index for t in operations}
+        hidden = [index for index, id in fig.home.items() if shown[id].gap is not None]
+        assert all(shown[fig.home[t.index]].index == t.index for t in operations if t.index not in hidden)
+        assert len(hidden) == sum(n.gap.operations for n in fig.nodes if n.gap is not None)

@@ -90,7 +90,10 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What the `ops` view shows. operations, steps, parameters and outputs are those of the tape, drawn or not."""
+    """What the `ops` view shows. operations, steps, parameters and outputs are those of the tape, drawn or not.
+
+    home: for every operation of the tape, by index, the id of the node that shows it, or that stands for it.
+    """
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
@@ -98,6 +101,7 @@ class Figure:
     steps: tuple[int, ...]
     parameters: int
     outputs: tuple[Node, ...]
+    home: Mapping[int, str]
 
 
 def figure(outputs: Sequence[Recorded], steps: tuple[int, int] | None = None) -> Figure:
@@ -127,6 +131,7 @@ def figure(outputs: Sequence[Recorded], steps: tuple[int, int] | None = None) ->
         steps=tuple(sorted({t.place.step for t in operations if t.place.step is not None})),
         parameters=sum(kind == "parameter" for kind in kinds.values()),
         outputs=tuple(_node("", t, kinds[t.index], [], True, measured) for t in outputs),
+        home={t.index: f"gap{hidden[t.index]}" if t.index in hidden else ids[t.index, -1] for t in operations},
     )
 
 

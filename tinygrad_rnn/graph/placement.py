@@ -22,13 +22,17 @@ STACK_GAP = 14.0  # between initial states
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """at: centres; sizes: width and height. loose: the nodes in no box. curves: in the order of the figure's edges."""
+    """at: centres; sizes: width and height. loose: the nodes in no box. curves: in the order of the figure's edges.
+
+    borders: the left and the right of each column.
+    """
 
     at: dict[str, tuple[float, float]]
     sizes: dict[str, Size]
     boxes: tuple[Box, ...]
     loose: tuple[str, ...]
     curves: tuple[Curve, ...]
+    borders: tuple[tuple[float, float], ...]
     low: float
     right: float
     high: float
@@ -62,6 +66,7 @@ def place(figure: Figure, cut: Sequence[Column], size: Callable[[Node], Size]) -
         boxes=boxes,
         loose=tuple(n.id for n in figure.nodes if n.id not in boxed),
         curves=lines,
+        borders=tuple(borders),
         low=min([y[v] - sizes[v][1] / 2 for v in y] + [b.border[1] for b in boxes], default=0.0),
         right=borders[-1][1] if borders else 0.0,
         high=max([top, *(py for line in lines for _, py in line.points)]),
