@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from .folding import common_scope, crosses
 from .summary import Value, norm, summary
 from .window import Gap, gaps_of
 
@@ -54,6 +55,10 @@ class Node:
     output: it is one of those that were asked for, mostly a loss.
     again: the operation that makes this tensor is drawn elsewhere.
     replaced: the data is not any more what the operations here were computed with.
+    members: the indices of all tensors that it stands for, in a folded picture; there `index` is that of the one whose
+        name and value are shown, -1 where none is.
+    parts: what it is folded from: the names of operations, or of parameters.
+    steps: how many time steps it stands for, in a rolled picture.
     """
 
     id: str
@@ -70,15 +75,19 @@ class Node:
     again: bool = False
     replaced: bool = False
     gap: Gap | None = None
+    members: tuple[int, ...] = ()
+    parts: tuple[str, ...] = ()
+    steps: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One use of a tensor, or all uses between two nodes of which at least one is a gap.
+    """One use of a tensor, or, in a folded picture or at a gap, all uses of the one node by the other.
 
-    uses: (index of the consumer, slot).
+    uses: (index of the consumer, slot). No use is in two edges.
     slot: the number to print, where the order of the inputs matters.
     crossing: it leads from one time step to another.
+    lag: how many steps ahead, in a rolled picture, where both ends are drawn once for all steps.
     """
 
     source: str
@@ -86,11 +95,12 @@ class Edge:
     uses: tuple[Key, ...]
     slot: int | None = None
     crossing: bool = False
+    lag: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What the `ops` view shows. operations, steps, parameters and outputs are those of the tape, drawn or not.
+    """What a view shows. operations, steps, parameters and outputs are those of the tape, drawn or not.
 
     home: for every operation of the tape, by index, the id of the node that shows it, or that stands for it.
     """
@@ -102,6 +112,7 @@ class Figure:
     parameters: int
     outputs: tuple[Node, ...]
     home: Mapping[int, str]
+    view: str = "ops"
 
 
 def figure(outputs: Sequence[Recorded], steps: tuple[int, int] | None = None) -> Figure:
@@ -110,14 +121,14 @@ def figure(outputs: Sequence[Recorded], steps: tuple[int, int] | None = None) ->
     operations = [t for t in tape if t.primitive is not None]
     gaps, hidden = gaps_of(operations, steps)
     shown = [t for t in operations if t.index not in hidden]
-    kinds = _kinds(tape, operations)
+    kinds = kinds_of(tape, operations)
     wanted = {t.index for t in outputs}
     source, beside = _drawn(shown, hidden)
     drawn = {(t.index, -1): t for t in shown}
     drawn |= {(t.index, -1): t for t in outputs if t.primitive is None and all(t.index != k[0] for k in beside)}
     drawn |= {key: next(x for x in users[0].inputs if x.index == key[0]) for key, users in beside.items()}
     ids = _ids(sorted(drawn))
-    measured = {t.index: _measured(t) for t in [*drawn.values(), *outputs]}  # once for a tensor drawn many times
+    measured = {t.index: measured_of(t) for t in [*drawn.values(), *outputs]}  # once for a tensor drawn many times
     nodes = [
         _node(ids[key], drawn[key], kinds[key[0]], beside.get(key, []), key[0] in wanted, measured)
         for key in sorted(drawn)
@@ -147,11 +158,13 @@ def ancestors(outputs: Iterable[Recorded]) -> list[Any]:
     return [found[index] for index in sorted(found)]
 
 
-def _kinds(tape: list[Any], operations: list[Any]) -> dict[int, Kind]:
+def kinds_of(tape: list[Any], operations: list[Any]) -> dict[int, Kind]:
+    """What each tensor is drawn as."""
     steps: dict[int, set[int | None]] = defaultdict(set)
     for t in operations:
-        for x in t.inputs:
-            steps[x.index].add(t.place.step)
+        if t.primitive.name != "slice":  # a sequence that each step takes its part of is not a weight
+            for x in t.inputs:
+                steps[x.index].add(t.place.step)
     return {t.index: _kind(t, len(steps[t.index] - {None}) > 1) for t in tape}
 
 
@@ -168,7 +181,7 @@ def _kind(t: Any, is_shared: bool) -> Kind:
 def _drawn(shown: list[Any], hidden: dict[int, int]) -> tuple[dict[Key, Key], dict[Key, list[Any]]]:
     """For every use by a shown operation which drawing of the source it leads from; and for each tensor that is drawn
     beside its uses, at each of its places the operations it is drawn beside."""
-    fanned = _used_by_several_steps(shown)
+    fanned = used_by_several_steps(shown)
     uses_outside = Counter(x.index for t in shown if t.place.step is None for x in t.inputs)
     first: dict[tuple[int, Any], int] = {}
     source: dict[Key, Key] = {}
@@ -190,7 +203,7 @@ def _drawn(shown: list[Any], hidden: dict[int, int]) -> tuple[dict[Key, Key], di
     return source, beside
 
 
-def _used_by_several_steps(shown: list[Any]) -> set[int]:
+def used_by_several_steps(shown: list[Any]) -> set[int]:
     """Results of operations outside any step which would have an arrow to every step."""
     steps: dict[int, set[int]] = defaultdict(set)
     for t in shown:
@@ -212,7 +225,8 @@ def _ids(keys: list[Key]) -> dict[Key, str]:
     return ids
 
 
-def _measured(t: Any) -> tuple[Value, float | None]:
+def measured_of(t: Any) -> tuple[Value, float | None]:
+    """A summary of the value, and the norm of the gradient if one was kept."""
     return summary(t.value), None if t._grad is None else norm(t._grad)
 
 
@@ -242,15 +256,6 @@ def _node(
     )
 
 
-def common_scope(scopes: list[str]) -> str:
-    """The innermost scope that all of these are in."""
-    shared = scopes[0].split("/") if scopes else []
-    for scope in scopes[1:]:
-        parts = scope.split("/")
-        shared = shared[: next((k for k, (a, b) in enumerate(zip(shared, parts, strict=False)) if a != b), len(parts))]
-    return "/".join(shared)
-
-
 def _edges(shown: list[Any], named: dict[Key, str]) -> Iterable[Edge]:
     for t in shown:
         for slot, x in enumerate(t.inputs):
@@ -260,13 +265,7 @@ def _edges(shown: list[Any], named: dict[Key, str]) -> Iterable[Edge]:
 def _edge(t: Any, slot: int, x: Any, named: dict[Key, str]) -> Edge:
     matters = len(t.inputs) > 1 and t.primitive.name not in COMMUTATIVE
     source, target = named[t.index, slot], named[t.index, -1]
-    return Edge(source, target, ((t.index, slot),), slot if matters else None, _crosses(x, t))
-
-
-def _crosses(x: Any, t: Any) -> bool:
-    """Leaves never do, although each was made somewhere."""
-    steps = x.place.step, t.place.step
-    return x.primitive is not None and None not in steps and steps[0] != steps[1]
+    return Edge(source, target, ((t.index, slot),), slot if matters else None, crosses(x, t))
 
 
 def _edges_with_gaps(operations: list[Any], hidden: dict[int, int], named: dict[Key, str]) -> Iterable[Edge]:
@@ -281,6 +280,6 @@ def _edges_with_gaps(operations: list[Any], hidden: dict[int, int], named: dict[
             source = f"gap{hidden[x.index]}" if x.index in hidden else named[x.index, -1]
             target = f"gap{hidden[t.index]}" if t.index in hidden else named[t.index, -1]
             if source != target:
-                merged[source, target].append(((t.index, slot), _crosses(x, t)))
+                merged[source, target].append(((t.index, slot), crosses(x, t)))
     for (source, target), uses in merged.items():
         yield Edge(source, target, tuple(use for use, _ in uses), None, any(crosses for _, crosses in uses))

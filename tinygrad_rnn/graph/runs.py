@@ -6,7 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from .figure import Node, common_scope
+from .figure import Node
+from .folding import common_scope
 
 BOXED = 6  # operations that a scope needs to get a box, unless a state leaves it; in others the nodes say their scope
 

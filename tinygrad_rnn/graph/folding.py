@@ -1,0 +1,127 @@
+"""Which operations are drawn as one: a tape folded by where its operations were made and by its landmarks.
+
+Operations made at the same step in the same part of the model, a *cell*, are drawn in one box. Inside it stays visible
+what has a name, what leaves the cell, and what is done to landmarks directly (the f * c of an LSTM). Every other
+operation is drawn as part of the one visible operation that it leads to, or, where it leads to several, as one with all
+that lead to the same several: the products that all gates of an LSTM share.
+
+This is a partition of the operations, and what is drawn are its classes. So each use of a result is inside one node or
+part of exactly one edge, nothing is counted twice, and what is conserved on the tape is conserved in the picture. No
+class leads back to itself through another: a visible operation that it leads to would lead to itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+MOST_AHEAD = 8  # visible operations that a hidden one may lead to
+
+# What is drawn as a mark when it is done to a landmark: it scales, mixes or squashes, one element at a time.
+ELEMENTWISE = frozenset(
+    {"add", "subtract", "multiply", "divide", "negative", "power", "square", "sqrt", "exp", "log", "abs", "where"}
+    | {"sigmoid", "tanh", "relu", "softplus", "maximum", "minimum", "clip"}
+)
+
+
+class Cell(NamedTuple):
+    """A part of the model at one step (None: outside any step)."""
+
+    step: int | None
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """drawn_as: for every operation, by index, the one that it is drawn as; its own index where it stays visible.
+    cell: the cell of every visible operation."""
+
+    drawn_as: dict[int, int]
+    cell: dict[int, Cell]
+
+
+def fold(operations: Sequence[Any], outputs: Sequence[Any]) -> Folding:
+    """Fold a tape. operations: all of them, oldest first, so that each comes before those that use it."""
+    cell = _cells(operations)
+    visible = _alike(operations, cell, _visible(operations, cell)) | {t.index for t in outputs}
+    ahead: dict[int, set[int]] = defaultdict(set)  # for a hidden operation: the visible ones that it leads to first
+    members: dict[tuple[Cell, frozenset[int]], list[int]] = defaultdict(list)
+    drawn_as: dict[int, int] = {}
+    for t in reversed(operations):
+        leads_to = ahead.pop(t.index, set())
+        if t.index in visible or len(leads_to) > MOST_AHEAD:
+            leads_to = {t.index}
+            drawn_as[t.index] = t.index
+        elif len(leads_to) == 1:
+            drawn_as[t.index] = next(iter(leads_to))
+        else:
+            together = members[cell[t.index], frozenset(leads_to)]
+            together.append(t.index)
+            drawn_as[t.index] = together[0]
+        for x in t.inputs:
+            if x.primitive is not None:
+                ahead[x.index] |= leads_to
+    return Folding(drawn_as, {k: cell[k] for k in set(drawn_as.values())})
+
+
+def crosses(producer: Any, consumer: Any) -> bool:
+    """Whether this use of a result leads to another step. Leaves never do, although each was made somewhere."""
+    here, there = producer.place.step, consumer.place.step
+    return producer.primitive is not None and None not in (here, there) and here != there
+
+
+def common_scope(scopes: Sequence[str]) -> str:
+    """The innermost scope that all of these are in."""
+    shared = scopes[0].split("/") if scopes else []
+    for scope in scopes[1:]:
+        parts = scope.split("/")
+        shared = shared[: next((k for k, (a, b) in enumerate(zip(shared, parts, strict=False)) if a != b), len(parts))]
+    return "/".join(shared)
+
+
+def _cells(operations: Sequence[Any]) -> dict[int, Cell]:
+    """A state that goes from step to step within a scope makes that scope a cell, and all scopes inside it belong to
+    it. Elsewhere each outermost scope in which an operation is made directly is one: the layers of a deep net."""
+    recurrent = {
+        common_scope((x.place.scope, t.place.scope)) for t in operations for x in t.inputs if crosses(x, t)
+    } - {""}
+    own = {t.place.scope for t in operations} - {""}
+    found: dict[str, str] = {"": ""}
+    for scope in own:
+        parts = scope.split("/")
+        around = ["/".join(parts[: k + 1]) for k in range(len(parts))]
+        inner = [s for s in around if s in recurrent]
+        found[scope] = inner[-1] if inner else next(s for s in around if s in own)
+    return {t.index: Cell(t.place.step, found[t.place.scope]) for t in operations}
+
+
+def _visible(operations: Sequence[Any], cell: Mapping[int, Cell]) -> set[int]:
+    found = set()
+    for t in operations:
+        if t.name:
+            found.add(t.index)
+        for x in t.inputs:
+            if x.primitive is None:
+                continue
+            if cell[x.index] != cell[t.index]:
+                found.add(x.index)
+            is_state = x.name or crosses(x, t)
+            if is_state and t.place.step is not None and t.primitive.name in ELEMENTWISE:
+                found.add(t.index)
+    return found
+
+
+def _alike(operations: Sequence[Any], cell: Mapping[int, Cell], visible: set[int]) -> set[int]:
+    """What is visible at one step is so at all steps that do the same: the last state too, which no step takes up."""
+    members: dict[Cell, list[Any]] = defaultdict(list)
+    for t in operations:
+        members[cell[t.index]].append(t)
+    kind = {
+        c: (c.scope, tuple(t.primitive.name for t in inside)) for c, inside in members.items() if c.step is not None
+    }
+    places: dict[object, set[int]] = defaultdict(set)
+    for c in kind:
+        places[kind[c]] |= {k for k, t in enumerate(members[c]) if t.index in visible}
+    return visible | {members[c][k].index for c in kind for k in places[kind[c]]}
