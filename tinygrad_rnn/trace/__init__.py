@@ -1,14 +1,18 @@
 """Where gradient goes across time."""
 
+from .connectivity import connectivity as connectivity
 from .diagnosis import Diagnosis as Diagnosis
 from .diagnosis import diagnose as diagnose
+from .edges import Use as Use
 from .expression import RouteError as RouteError
 from .flow import Boundary as Boundary
 from .flow import Flow as Flow
 from .jacobians import StateJacobians as StateJacobians
+from .jacobians import half_life as half_life
 from .jacobians import state_jacobians as state_jacobians
 from .ledger import Lag as Lag
 from .ledger import Ledger as Ledger
+from .ledger import StreamingLedger as StreamingLedger
 from .measure import magnitude as magnitude
 from .measure import percent as percent
 from .parts import Part as Part
@@ -21,5 +25,8 @@ from .route import along as along
 from .route import avoiding as avoiding
 from .route import chunks as chunks
 from .route import detached as detached
+from .route import leak_only as leak_only
 from .route import tbptt as tbptt
 from .route import through as through
+from .route import truncated_1997 as truncated_1997
+from .zeros import Zero as Zero

@@ -32,18 +32,23 @@ def crosses(producer: Any, consumer: Any) -> bool:
 
 @dataclass(frozen=True)
 class Paths:
-    """All paths from a source to some losses. order: the nodes on them, as `tape` gives them."""
+    """All paths from a source to some losses, but for those over an edge that is cut.
+
+    order: the nodes on them, as `tape` gives them. cut: the edges, by (index of the consumer, slot).
+    """
 
     losses: tuple[Tensor, ...]
     source: Tensor
     order: dict[int, Any] = field(repr=False)
+    cut: frozenset[tuple[int, int]] = frozenset()
 
     def edges(self) -> Iterator[tuple[Any, int, Any]]:
         """(consumer, slot, producer) for every edge that gradient can flow along, later consumers first."""
         for node in reversed(self.order.values()):
             if node.primitive is not None:
                 for slot, x in enumerate(node.inputs):
-                    if x.index in self.order and node.primitive.rules[slot] is not None:
+                    there_is_a_rule = x.index in self.order and node.primitive.rules[slot] is not None
+                    if there_is_a_rule and (node.index, slot) not in self.cut:
                         yield node, slot, x
 
     def marks(self, consumer: Any, producer: Any) -> tuple[Mark | None, Mark | None]:
@@ -144,14 +149,14 @@ def split_jacobian(reading: Reading) -> dict[State, Array]:
 
 def _swept(reading: Reading, seeds: dict[int, Array], lead: tuple[int, ...]) -> dict[State, Array]:
     paths, source, move = reading.paths, reading.paths.source, mover(reading)
-    hooks: dict[int, AtEdge] = {consumer: move for consumer, _ in reading.moves}
+    hooks: dict[int, AtEdge] = {consumer: move for consumer, _ in reading.moves.keys() | paths.cut}
     found = sweep(paths.order, seeds, [source.index], at_edge=hooks)
     whole = found.get(source.index, np.zeros((len(reading.states), *lead, *source.shape), source.dtype))
     return {reading.states[q]: whole[q] for q in sorted(reading.at[source.index])}
 
 
 def split_by_use(reading: Reading) -> dict[tuple[State, int | None], Array]:
-    """The same, apart also by the step at which the source is used (its own step, if it has one)."""
+    """The same, apart also by the step at which the source is used."""
     paths, move = reading.paths, mover(reading)
     found: dict[tuple[State, int | None], Array] = {}
 
@@ -159,8 +164,7 @@ def split_by_use(reading: Reading) -> dict[tuple[State, int | None], Array]:
         moved: Array | None = move(consumer, slot, part)
         if moved is None or consumer.inputs[slot] is not paths.source:
             return moved
-        own = paths.source.place.step
-        step = consumer.place.step if own is None else own
+        step = consumer.place.step
         for q in reading.at[paths.source.index]:
             key = (reading.states[q], step)
             found[key] = found.get(key, 0.0) + moved[q]
@@ -176,6 +180,8 @@ def mover(reading: Reading) -> AtEdge:
     rows = len(reading.states)
 
     def move(consumer: Any, slot: int, part: Array) -> Array | None:
+        if (consumer.index, slot) in reading.paths.cut:
+            return None
         if (consumer.index, slot) not in reading.moves:
             return part
         before, after = reading.moves[consumer.index, slot]

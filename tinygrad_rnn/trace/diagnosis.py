@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..engine.sweep import AtEdge, sweep, tape
 from ..engine.tensor import Tensor, seed_of
 from .automaton import crosses
-from .ledger import warnings_about
+from .oversights import warnings_about
 from .scaled import Exponents, log10_of
 
 Array = npt.NDArray[Any]
@@ -66,7 +66,8 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
 
 def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[Logs, dict[str, Logs]]:
     """log10 of the norm of what flows into each step from another, altogether and by the name of what it flows into."""
-    exponents = Exponents(losses)
+    seeds = {loss.index: np.ones((1, *loss.shape), loss.dtype) for loss in losses}
+    exponents = Exponents(1, order, seeds)
     arrived: dict[int, dict[int, Array]] = {}  # step -> state that was entered -> the sum of what came
 
     def cross(consumer: Any, slot: int, part: Array) -> Array:
@@ -79,14 +80,14 @@ def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[Logs,
         return moved
 
     hooks: dict[int, AtEdge] = dict.fromkeys(order, cross)
-    sweep(order, {loss.index: np.ones(loss.shape, loss.dtype) for loss in losses}, keep=(), at_edge=hooks)
+    sweep(order, seeds, keep=(), at_edge=hooks)
     logs: Logs = {}
     by_name: dict[str, Logs] = {}
     for step, entered in sorted(arrived.items()):
-        exponent = exponents[step] if any(part.any() for part in entered.values()) else 0
-        logs[step] = log10_of(list(entered.values()), exponent)
+        exponent = int(exponents[step][0])
+        logs[step] = log10_of((part, exponent) for part in entered.values())
         for index, part in entered.items():
-            by_name.setdefault(order[index].name or "_", {})[step] = log10_of([part], exponent)
+            by_name.setdefault(order[index].name or "_", {})[step] = log10_of([(part, exponent)])
     return logs, by_name
 
 

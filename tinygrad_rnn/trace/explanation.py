@@ -18,8 +18,8 @@ import numpy.typing as npt
 from ..engine.tensor import Tensor
 from .automaton import Paths
 from .jacobians import partial_jacobian, state_jacobians
-from .ledger import last_steps, steps_read
 from .measure import magnitude, norms_over, percent, shares_of
+from .oversights import last_steps, steps_read
 
 Array = npt.NDArray[Any]
 Format = Literal["text", "markdown", "latex"]

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from ..engine.sweep import AtEdge, sweep
 from .automaton import Paths, Reading, mover, read
 from .measure import magnitude, norms_over, percent, shares_of
-from .parts import MOST_STATES, advance_one, check_names, too_many
+from .parts import MOST_STATES, advance_one, by_crossings, check_names, too_many
 from .route import Route, accepts, start
 
 Array = npt.NDArray[Any]
@@ -61,6 +61,7 @@ class TopPaths:
 
     rest_norm, rest_share: of the gradient less the listed paths. gap: 0 where the order is proven; else the search
     stopped at its limit, and a path that is not listed may weigh up to the last listed weight plus this.
+    instead: where that bound exceeds the gradient itself, and so proves nothing, what is exact at any size.
     """
 
     paths: tuple[TopPath, ...]
@@ -70,6 +71,7 @@ class TopPaths:
     gap: float
     expansions: int
     all_listed: bool
+    instead: str = ""
 
     def __iter__(self) -> Iterator[TopPath]:
         return iter(self.paths)
@@ -93,8 +95,9 @@ class TopPaths:
         if self.gap:
             lines.append(
                 f"The search stopped after {self.expansions} expansions; a path that is not listed could weigh up to "
-                f"{magnitude(self.gap)} more than the last one. by_crossings() and partition() are exact at any size."
+                f"{magnitude(self.gap)} more than the last one."
             )
+            lines.append(self.instead or "by_crossings() and partition() are exact at any size.")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -114,6 +117,7 @@ def top_paths(
     found, gap, expansions = _search(segments, ends, k, most_expansions)
     listed = [_path(paths, segments, word, whole) for word in found]
     rest = whole - sum((path.gradient for path in listed), np.zeros_like(whole))
+    proven = (listed[-1].norm if by == "norm" and listed else 0.0) + gap <= _length(whole)
     return TopPaths(
         tuple(listed),
         float(norms_over(rest[None], 1)[0]),
@@ -122,7 +126,19 @@ def top_paths(
         gap / _length(whole) if by == "share" else gap,
         expansions,
         all_listed=within is None and gap == 0 and len(found) < k,
+        instead="" if proven else _by_crossings(paths, whole),
     )
+
+
+def _by_crossings(paths: Paths, whole: Array) -> str:
+    """The gradient by the number of crossings in each name: that is exact however many paths there are."""
+    names = sorted({m.name for c, _, x in paths.edges() if (m := paths.marks(c, x)[1])})
+    lines = ["That exceeds the gradient itself, so it proves nothing. Exact instead, by the number of crossings:"]
+    for name in names if len(names) > 1 else []:
+        parts = enumerate(by_crossings(paths, name, whole))
+        largest = sorted(parts, key=lambda item: -abs(item[1].share))[:6]
+        lines.append(f"  in {name}: " + ", ".join(f"{k} times {percent(part.share)}" for k, part in sorted(largest)))
+    return "\n".join(lines) if len(lines) > 1 else "That exceeds the gradient itself, so it proves nothing."
 
 
 def _direction(whole: Array) -> Array:

@@ -3,24 +3,26 @@
     dL_tau/dtheta = sum over i of G[tau, i],    G[tau, i] = dL_tau/ds_i . d+s_i/dtheta
 
 where d+ is the *direct* part, the use of theta at step i alone. Backpropagation through time adds these up as it goes;
-here the uses are kept apart. A path from theta to a loss belongs to the step of the first operation on it that has one.
+here the uses are kept apart (uses.py).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.primitives import behind
-from ..engine.sweep import describe, sweep, tape
+from ..engine.sweep import describe, sweep
 from ..engine.tensor import Tensor
-from .automaton import crosses
 from .measure import magnitude, norms_over, percent, shares_of
+from .oversights import last_steps, warnings_about
+from .scaled import log10_norms
+from .uses import Step, Uses, connected, seeds_of, sweep_uses, uses_of
 
 Array = npt.NDArray[Any]
 
@@ -39,10 +41,11 @@ class Ledger:
 
     contributions: Array
     connected: npt.NDArray[np.bool_]
-    loss_steps: tuple[int | None, ...]
-    steps: tuple[int | None, ...]
+    loss_steps: tuple[Step, ...]
+    steps: tuple[Step, ...]
     source: str
     warnings: tuple[str, ...]
+    uses: Uses = field(repr=False)
 
     @cached_property
     def total(self) -> Array:
@@ -58,6 +61,20 @@ class Ledger:
     def shares(self) -> Array:
         """(losses, columns): <G[tau, i], g> / <g, g>, signed; they add up to 1. All nan where the gradient g is 0."""
         return shares_of(self.contributions, self.total)
+
+    @cached_property
+    def log10_norms(self) -> Array:
+        """(losses, columns): log10 of the norms, exact where a norm itself underflows; -inf for what is exactly 0.
+
+        For the whole of the source, also in a ledger that `at` made.
+        """
+        return log10_norms(self.uses)
+
+    def at(self, index: Any) -> Ledger:
+        """The ledger of some elements of the source, by a NumPy index: `.at(3)` for row 3 of an embedding."""
+        everywhere = (slice(None), slice(None))
+        found = self.contributions[everywhere + (index if isinstance(index, tuple) else (index,))]
+        return replace(self, contributions=found, source=f"{self.source}, elements [{_written(index)}]")
 
     def lags(self) -> list[Lag]:
         """The contributions by lag, the number of steps between the loss and the use, smallest first."""
@@ -79,33 +96,21 @@ class Ledger:
         Judged by cumulative shares, none of which may leave that margin again; None where the gradient is 0, or is
         never at a time step.
         """
-        lags = self.lags()
-        if not lags or not self.total.any():
-            return None
-        outside = [k for k, lag in enumerate(lags) if not abs(lag.cumulative - 1) < 1 - part]
-        return lags[min(max(outside, default=-1) + 1, len(lags) - 1)].lag + 1
+        return horizon_of(self.lags(), part)
 
     def half_life(self) -> float:
         """In how many steps the norm of a contribution halves, by a line through its logarithm against the lag.
 
         Infinite where norms do not fall; nan where fewer than two lags contribute.
         """
-        falling = [(lag.lag, np.log(lag.norm)) for lag in self.lags() if lag.norm > 0]
-        if len(falling) < 2:
-            return float("nan")
-        lags, logs = np.transpose(falling)
-        slope = float(np.polyfit(lags, logs, 1)[0])
-        return float(np.log(2) / -slope) if slope < 0 else float("inf")
+        return half_life_of(self.lags())
 
     def __str__(self) -> str:
         """The ledger by lag, as a table; share first, since norms do not add up."""
-        lines = [f"Gradient with respect to {self.source}, by the lag from a loss back to the use."]
-        lines.append(_where(self.loss_steps, self.steps))
-        lines.append(f"{'lag':>5} {'share':>9} {'sum of shares':>14} {'norm':>10}")
+        lines = [*_heading(self), f"{'lag':>5} {'share':>9} {'sum of shares':>14} {'norm':>10}"]
         for lag in self.lags():
-            lines.append(
-                f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {magnitude(lag.norm):>10}"
-            )
+            size = magnitude(lag.norm, self._log10_at(lag.lag) if lag.norm == 0 else None)
+            lines.append(f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {size:>10}")
         if None in self.steps:
             share = self.shares[:, -1].sum()
             norm = float(norms_over(self.contributions[:, -1].sum(axis=0)[None], 1)[0])
@@ -113,7 +118,77 @@ class Ledger:
                 f"{'none':>5} {percent(share):>9} {percent(1.0):>14} {magnitude(norm):>10}   outside the time loop"
             )
         if not self.total.any():
-            lines.append("The gradient is exactly 0, so there are no shares.")
+            underflowed = self.log10_norms.max(initial=-math.inf) > -math.inf
+            why = "underflowed: it is too small for a number" if underflowed else "is exactly 0"
+            lines.append(f"The gradient {why}, so there are no shares.")
+        lines += [f"Warning: {sentence}" for sentence in self.warnings]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _log10_at(self, lag: int) -> float:
+        """The largest of the contributions at this lag, none of which a number can hold."""
+        cells = [
+            self.log10_norms[row, column]
+            for row, tau in enumerate(self.loss_steps)
+            for column, i in enumerate(self.steps)
+            if tau is not None and i is not None and tau - i == lag
+        ]
+        return float(max(cells, default=-math.inf))
+
+
+@dataclass(frozen=True, repr=False)
+class StreamingLedger:
+    """The norms and shares of the table G[tau, i], measured as its entries passed; none of them was kept.
+
+    shares, norms, connected: (losses, columns). loss_steps, steps, source, warnings: as in a Ledger.
+    """
+
+    shares: Array
+    norms: Array
+    connected: npt.NDArray[np.bool_]
+    loss_steps: tuple[Step, ...]
+    steps: tuple[Step, ...]
+    source: str
+    warnings: tuple[str, ...]
+
+    def lags(self) -> list[Lag]:
+        """The contributions by lag, smallest first. Of one loss only: of several, norms of sums would need the sums."""
+        if len(self.loss_steps) > 1:
+            raise ValueError(
+                "a streaming ledger of several losses has no norms by lag, since it kept no arrays to add up: read "
+                ".shares and .norms, (losses, steps), or use .ledger()"
+            )
+        tau = self.loss_steps[0]
+        cells = [
+            (tau - i, float(self.shares[0, k]), float(self.norms[0, k]))
+            for k, i in enumerate(self.steps)
+            if tau is not None and i is not None and self.connected[0, k]
+        ]
+        running = np.cumsum([share for _, share, _ in sorted(cells)])
+        return [Lag(*cell, float(sum_)) for cell, sum_ in zip(sorted(cells), running, strict=True)]
+
+    def horizon(self, part: float = 0.99) -> int | None:
+        """How many last steps it takes, as `Ledger.horizon`."""
+        return horizon_of(self.lags(), part)
+
+    def half_life(self) -> float:
+        """In how many steps the norm of a contribution halves, as `Ledger.half_life`."""
+        return half_life_of(self.lags())
+
+    def __str__(self) -> str:
+        """By lag for one loss; by step of use for several."""
+        lines = [*_heading(self)]
+        if len(self.loss_steps) == 1:
+            lines.append(f"{'lag':>5} {'share':>9} {'sum of shares':>14} {'norm':>10}")
+            lines += [
+                f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {lag.norm:>10.3g}"
+                for lag in self.lags()
+            ]
+        else:
+            lines.append(f"{'step':>5} {'share':>9}   of all losses together")
+            shares = zip(self.steps, self.shares.sum(axis=0), strict=True)
+            lines += [f"{'none' if i is None else i:>5} {percent(float(share)):>9}" for i, share in shares]
         lines += [f"Warning: {sentence}" for sentence in self.warnings]
         return "\n".join(lines)
 
@@ -132,172 +207,77 @@ class Lag:
 
 def ledger_of(losses: Sequence[Tensor], source: Tensor) -> Ledger:
     """One backward sweep with a leading axis that has a row for each loss, in which the uses are not added up."""
-    order = tape(losses, [source])
-    outside = _made_outside_steps(order, source)
-    used = {node.place.step for node in order.values() for x in node.inputs if _is_use(node, x, outside)}
-    steps: tuple[int | None, ...] = tuple(sorted(used))
-    if any(loss.index in outside for loss in losses):
-        steps += (None,)
-    column = {i: k for k, i in enumerate(steps)}
-    # A single loss needs no axis of its own. What arrives, by the step it comes from, at the source and at each tensor
-    # made of it outside any step:
-    rows = (len(losses),) if len(losses) > 1 else ()
-    arrived = {index: np.zeros((*rows, len(steps), *order[index].shape)) for index in outside}
+    uses = uses_of(losses, source)
+    column = {step: k for k, step in enumerate(uses.steps)}
+    table = np.zeros((len(losses), len(uses.steps), *source.shape))
 
-    def keep_uses_apart(consumer: Tensor, slot: int, part: Array) -> Array | None:
-        producer = consumer.inputs[slot]
-        if _is_use(consumer, producer, outside):
-            arrived[producer.index][behind(len(rows), (column[consumer.place.step],))] += part
-        return None if producer is source else part
+    def keep(step: Step, part: Array) -> None:
+        table[:, column[step]] += part
 
-    seeds: dict[int, Array] = {}
-    for row, loss in enumerate(losses):
-        mine = (row,) if rows else ()
-        if loss.index in order:
-            seeds.setdefault(loss.index, np.zeros((*rows, *loss.shape), loss.dtype))[mine] = 1.0
-        if loss.index in outside:
-            arrived[loss.index][(*mine, column[None])] = 1.0
-    at_uses = {node.index: keep_uses_apart for node in order.values() if any(x.index in outside for x in node.inputs)}
-    sweep(order, seeds, keep=(), at_edge=at_uses)
-    if len(outside) > 1:  # from there to the source, with the steps kept apart by a leading axis
-        prefix = {index: node for index, node in order.items() if index in outside}
-        arrived = sweep(prefix, arrived, keep=[source.index])
-    last = last_steps(order)
-    return Ledger(
-        contributions=arrived[source.index].reshape((len(losses), len(steps), *source.shape)),
-        connected=_connected(order, losses, outside, column),
-        loss_steps=tuple(last.get(loss.index) for loss in losses),
-        steps=steps,
-        source=describe(source),
-        warnings=tuple(warnings_about(order, losses)),
-    )
+    sweep_uses(uses, seeds_of(uses), keep)
+    return Ledger(contributions=table, uses=uses, **_table(uses))
 
 
-def _made_outside_steps(order: dict[int, Any], source: Tensor) -> set[int]:
-    """The source, and what operations outside any step make from it, such as a transposed weight."""
-    made = {source.index}
-    for index, node in order.items():
-        if node.place.step is None and any(x.index in made for x in node.inputs):
-            made.add(index)
-    return made
+def streaming_ledger_of(losses: Sequence[Tensor], source: Tensor) -> StreamingLedger:
+    """Two sweeps: one for the gradient, and one in which each contribution is measured against it and let go."""
+    uses = uses_of(losses, source)
+    column = {step: k for k, step in enumerate(uses.steps)}
+    seeds = seeds_of(uses)
+    alone = {i: np.asarray(seed.sum(axis=0) if len(losses) > 1 else seed) for i, seed in seeds.items()}
+    whole = sweep(uses.order, alone, [source.index])[source.index]
+    shares, norms = np.zeros((2, len(losses), len(uses.steps)))
+    if not whole.any():
+        shares[:] = np.nan
+
+    def measure(step: Step, part: Array) -> None:
+        rows = part.reshape((len(losses), *source.shape))
+        norms[:, column[step]] = norms_over(rows, 1)
+        shares[:, column[step]] = shares_of(rows, whole)
+
+    sweep_uses(uses, seeds, measure)
+    return StreamingLedger(shares=shares, norms=norms, **_table(uses))
 
 
-def _is_use(consumer: Any, producer: Any, outside: set[int]) -> bool:
-    """Whether this edge is where a path from the source enters its first operation that has a step."""
-    return producer.index in outside and consumer.index not in outside
+def _table(uses: Uses) -> dict[str, Any]:
+    last = last_steps(uses.order)
+    return {
+        "connected": connected(uses),
+        "loss_steps": tuple(last.get(loss.index) for loss in uses.losses),
+        "steps": uses.steps,
+        "source": describe(uses.source),
+        "warnings": tuple(warnings_about(uses.order, uses.losses)),
+    }
 
 
-def _connected(
-    order: dict[int, Any], losses: Sequence[Tensor], outside: set[int], column: dict[int | None, int]
-) -> npt.NDArray[np.bool_]:
-    """Which losses each column has a path to: one bit a loss, handed down from consumers to producers."""
-    leads_to = dict.fromkeys(order, 0)
-    table = np.zeros((len(losses), len(column)), np.bool_)
-    for row, loss in enumerate(losses):
-        if loss.index in order:
-            leads_to[loss.index] |= 1 << row
-        if loss.index in outside:
-            table[row, column[None]] = True
-    uses = dict.fromkeys(column.values(), 0)
-    for index, node in reversed(order.items()):
-        for x in node.inputs:
-            if x.index in order:
-                leads_to[x.index] |= leads_to[index]
-                if _is_use(node, x, outside):
-                    uses[column[node.place.step]] |= leads_to[index]
-    for k, bits in uses.items():
-        table[:, k] |= [bool(bits >> row & 1) for row in range(len(losses))]
-    return table
+def horizon_of(lags: list[Lag], part: float) -> int | None:
+    if not lags or any(math.isnan(lag.share) for lag in lags):
+        return None
+    outside = [k for k, lag in enumerate(lags) if not abs(lag.cumulative - 1) < 1 - part]
+    return lags[min(max(outside, default=-1) + 1, len(lags) - 1)].lag + 1
 
 
-def last_steps(order: dict[int, Any]) -> dict[int, int]:
-    """For each node its own step; for one outside any step, the last of those that lead to it."""
-    last: dict[int, int] = {}
-    for index, node in order.items():
-        if node.place.step is not None:
-            last[index] = node.place.step
-        elif earlier := [last[x.index] for x in node.inputs if x.index in last]:
-            last[index] = max(earlier)
-    return last
+def half_life_of(lags: list[Lag]) -> float:
+    falling = [(lag.lag, np.log(lag.norm)) for lag in lags if lag.norm > 0]
+    if len(falling) < 2:
+        return math.nan
+    at, logs = np.transpose(falling)
+    slope = float(np.polyfit(at, logs, 1)[0])
+    return math.log(2) / -slope if slope < 0 else math.inf
 
 
-def warnings_about(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
-    """Sentences on steps and losses that are probably not as they were meant."""
+def _written(index: Any) -> str:
+    """An index as it is typed: 3, or 1:4, 0."""
+    if isinstance(index, tuple):
+        return ", ".join(map(_written, index))
+    if isinstance(index, slice):
+        return f"{'' if index.start is None else index.start}:{'' if index.stop is None else index.stop}"
+    return str(index)
+
+
+def _heading(table: Ledger | StreamingLedger) -> list[str]:
     return [
-        *_no_steps(order),
-        *_sums_of_losses(order, losses),
-        *_bridges_outside_steps(order),
-        *_names_met_twice(order),
-    ]
-
-
-def _no_steps(order: dict[int, Any]) -> list[str]:
-    if any(node.place.step is not None for node in order.values()):
-        return []
-    return ["no operation is at a time step: put the loop into `for t, x in tg.steps(xs):`."]
-
-
-def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
-    """One loss that reads many steps hides the lags: it has one step, they have many."""
-    for loss in losses:
-        carried = any(
-            x.name is None and x.primitive is not None and x.ndim == 0 and crosses(x, node)
-            for node in order.values()
-            for x in node.inputs
-            if x.index in order
-        )
-        if len(steps_read(order, loss)) > 1 or carried:
-            return [
-                f"{describe(loss)}, adds up the losses of several steps, and its lags are counted from the last of "
-                "them. To count each from its own step, pass the list of losses: tg.trace_gradient(losses, to=...)."
-            ]
-    return []
-
-
-def steps_read(order: dict[int, Any], loss: Tensor) -> set[int]:
-    """The steps whose results a loss is made of directly, by nothing but operations outside any step."""
-    read: set[int] = set()
-    seen: set[int] = set()
-    waiting = [loss]
-    while waiting:
-        node = waiting.pop()
-        if node.index in seen or node.index not in order:
-            continue
-        seen.add(node.index)
-        if node.place.step is None:
-            waiting.extend(node.inputs)
-        else:
-            read.add(node.place.step)
-    return read
-
-
-def _names_met_twice(order: dict[int, Any]) -> list[str]:
-    """Two loops that both count from 0 put two states of one name at one step, and lags are then wrong."""
-    seen: set[tuple[Any, ...]] = set()
-    for node in order.values():
-        key = (node.name, node.place.scope, node.place.step)
-        if node.name is not None and node.primitive is not None and node.place.step is not None:
-            if key in seen:
-                return [
-                    f"two tensors are called «{node.name}» at step {node.place.step} in the same scope. If a second "
-                    "loop continues the first, number its steps on, tg.steps(xs, start=T); else give each a tg.scope."
-                ]
-            seen.add(key)
-    return []
-
-
-def _bridges_outside_steps(order: dict[int, Any]) -> list[str]:
-    """A path that goes from step to step through operations outside any step is probably an oversight."""
-    before = last_steps(order)
-    leads_to_step: set[int] = set()
-    for index, node in reversed(order.items()):
-        if index in leads_to_step or node.place.step is not None:
-            leads_to_step.update(x.index for x in node.inputs if x.index in order)
-    return [
-        f"{describe(node)}, is computed outside any time step from step {before[index]}, and later steps use it: "
-        "its paths have no step there. Compute it inside `with tg.step(t):` or the tg.steps loop."
-        for index, node in order.items()
-        if node.place.step is None and index in before and index in leads_to_step
+        f"Gradient with respect to {table.source}, by the lag from a loss back to the use.",
+        _where(table.loss_steps, table.steps),
     ]
 
 

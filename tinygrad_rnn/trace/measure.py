@@ -42,6 +42,11 @@ def percent(share: float) -> str:
     return f"{share:.2%}" if not abs(share) < 5e-5 else f"{share:.0e}"
 
 
-def magnitude(norm: float) -> str:
-    """A norm as reports print it; «0 exactly» only where it is."""
+def magnitude(norm: float, log10: float | None = None) -> str:
+    """A norm as reports print it; «0 exactly» only where it is.
+
+    log10: of the true norm, where it is known: a norm that underflowed is then not taken for 0.
+    """
+    if norm == 0 and log10 is not None and log10 > -math.inf:
+        return f"10^{log10:.0f} underflowed"
     return "0 exactly" if norm == 0 else f"{norm:.3g}"

@@ -14,9 +14,10 @@ from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor
 from .automaton import Advance, Paths, Reading, read, split, split_by_use, split_jacobian
 from .expression import Mark
-from .ledger import last_steps
 from .measure import magnitude, norms_over, percent, shares_of
+from .oversights import last_steps
 from .route import Route, accepts, advance, checked, start
+from .scaled import log10_of_route
 
 Array = npt.NDArray[Any]
 MOST_STATES = 512
@@ -27,13 +28,14 @@ class Part:
     """The gradient through a set of paths.
 
     gradient: of the source's shape. whole: the gradient through all paths. connected: False if there is no path in
-    the set, which is not the same as a gradient of 0.
+    the set, which is not the same as a gradient of 0. log10: of the norm, where that itself underflows.
     """
 
     route: str
     gradient: Array
     whole: Array
     connected: bool = True
+    log10: float | None = None
 
     @property
     def norm(self) -> float:
@@ -60,17 +62,19 @@ class Part:
     def __str__(self) -> str:
         if not self.connected:
             return f"{self.route}: no path"
-        return f"{self.route}: share {percent(self.share)}, norm {magnitude(self.norm)}"
+        return f"{self.route}: share {percent(self.share)}, norm {magnitude(self.norm, self.log10)}"
 
     __repr__ = __str__
 
 
-def part_along(paths: Paths, route: Route, whole: Array) -> Part:
+def part_along(paths: Paths, route: Route, whole: Array, called: str | None = None) -> Part:
     """The gradient through the paths of one route, by a sweep with a row for each state of its automaton."""
     check_names(paths, [route])
     reading = read(paths, start(route), advance_one, MOST_STATES, too_many(route))
     pieces = [part for state, part in split(reading).items() if accepts(state)]
-    return Part(str(route), np.asarray(sum(pieces, _zeros(paths))), whole, connected=bool(pieces))
+    gradient = np.asarray(sum(pieces, _zeros(paths)))
+    log10 = log10_of_route(reading, accepts) if pieces and not gradient.any() else None
+    return Part(called or str(route), gradient, whole, bool(pieces), log10)
 
 
 def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[str, Part]:

@@ -6,7 +6,7 @@ import functools
 import math
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,12 +17,14 @@ from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor, seed_of
 from . import counting, explanation, heaviest, parts, route, scaled
 from .automaton import Paths
+from .edges import Use, uses_one_by_one
 from .explanation import Explanation
 from .flow import Flow, flow_of
 from .heaviest import TopPaths
-from .ledger import Ledger, ledger_of
+from .ledger import Ledger, StreamingLedger, ledger_of, streaming_ledger_of
 from .parts import Part, Spectrum
 from .route import Route, checked
+from .zeros import Zero, zeros
 
 
 @dataclass(frozen=True, repr=False)
@@ -50,6 +52,10 @@ class GradientTrace:
         """What each use of the source, at each time step, contributes to each loss."""
         return self._ledger
 
+    def streaming_ledger(self) -> StreamingLedger:
+        """The same in shares and norms only, without keeping an array for each step: for long sequences."""
+        return streaming_ledger_of(self.paths.losses, self.paths.source)
+
     def on(self, route: Route) -> Part:
         """The gradient through the paths of a route, such as tg.across("c*") & ~tg.through("o")."""
         return parts.part_along(self.paths, checked(route), self.total)
@@ -70,12 +76,39 @@ class GradientTrace:
         """The gradient through the paths that never meet a landmark."""
         return self.on(route.avoiding(name))
 
-    def without(self, *cut: Route | str) -> Part:
-        """What the gradient would be if these routes, or all paths through these landmarks, were cut."""
+    def without(self, *cut: Route | str | tuple[Tensor, int]) -> Part:
+        """What the gradient would be if some paths were cut, without running the model again; several cuts at once.
+
+        cut: routes; names of landmarks, which stand for all paths through them; or edges (consumer, slot), where the
+        consumer is the result of an operation and slot says which of its inputs is let go, as in t.without((h3, 0)).
+        """
         if not cut:
-            raise ValueError('without needs a route or the name of a landmark, as in t.without("f")')
-        left = (~(route.through(one) if isinstance(one, str) else one) for one in cut)
-        return self.on(functools.reduce(operator.and_, left))
+            raise ValueError('without needs a route, the name of a landmark or an edge, as in t.without("f")')
+        edges = [one for one in cut if isinstance(one, tuple)]
+        left = [~(route.through(one) if isinstance(one, str) else one) for one in cut if not isinstance(one, tuple)]
+        paths = replace(self.paths, cut=frozenset(self._use(edge) for edge in edges))
+        return parts.part_along(
+            paths,
+            checked(functools.reduce(operator.and_, left, route.along(".*"))) if left else route.along(".*"),
+            self.total,
+            called=f"without {', '.join(map(_cut, cut))}",
+        )
+
+    def _use(self, edge: tuple[Any, ...]) -> tuple[int, int]:
+        """The index of the consumer, and the slot."""
+        if len(edge) != 2 or not isinstance(edge[0], Tensor) or not isinstance(edge[1], int):
+            raise TypeError(
+                f"an edge is (the result of an operation, the slot of its input), as in (h3, 0); got {edge}"
+            )
+        consumer, slot = edge
+        if not 0 <= slot < len(consumer.inputs):
+            raise ValueError(f"{describe(consumer)}, has {len(consumer.inputs)} inputs, so no slot {slot}")
+        if consumer.index not in self.paths.order or consumer.inputs[slot].index not in self.paths.order:
+            raise ValueError(
+                f"no path from the source to the loss goes over slot {slot} of {describe(consumer)}: there is nothing "
+                "to cut"
+            )
+        return consumer.index, slot
 
     def partition(self, classes: Mapping[str, Route]) -> dict[str, Part]:
         """The gradient apart by classes of paths, whose shares add up to 1.
@@ -87,6 +120,26 @@ class GradientTrace:
     def by_crossings(self, name: str) -> list[Part]:
         """The gradient apart by how often a path crosses time in a landmark: [exactly 0 times, exactly 1, ...]."""
         return parts.by_crossings(self.paths, name, self.total)
+
+    def expected_detached(self, name: str, keep: float) -> Part:
+        """The expected gradient where each tensor of this name is detached at random: h-detach for "h".
+
+        keep: the probability that one is kept. A path with k crossings is kept with keep^k, so this is the polynomial
+        sum over k of keep^k C_k, exactly, and no average over samples (h-detach: Arpit et al. 2018).
+        """
+        if not 0 <= keep <= 1:
+            raise ValueError(f"keep is a probability, from 0 to 1; got {keep!r}")
+        pieces = self.by_crossings(name)
+        gradient = sum((keep**k * part.gradient for k, part in enumerate(pieces)), np.zeros_like(self.total))
+        return Part(f"expected, {name} kept with probability {keep:g}", gradient, self.total)
+
+    def uses(self) -> list[Use]:
+        """What each single use of the source contributes, edge by edge: two slots of one operation are two uses."""
+        return uses_one_by_one(self.paths, self.total)
+
+    def zeros(self) -> list[Zero]:
+        """The edges at which a gradient that is not 0 becomes exactly 0, with the reason; nearest to the loss first."""
+        return zeros(self.paths)
 
     def mean_crossings(self, name: str) -> float:
         """How often a path crosses time in this landmark on average, by share: of h in an LSTM, the mean detours.
@@ -112,7 +165,8 @@ class GradientTrace:
 
         -inf stands for what is exactly 0; the key None for uses outside the time loop.
         """
-        return scaled.log10_norms(self.paths)
+        uses = self._ledger.uses
+        return dict(zip(uses.steps, scaled.log10_norms(uses, together=True)[0].tolist(), strict=True))
 
     def top_paths(
         self,
@@ -161,3 +215,7 @@ def trace_gradient(loss: Tensor | Sequence[Tensor], to: Tensor) -> GradientTrace
         reason = "it does not require a gradient" if not to.tracked else "no loss was computed from it"
         raise RuntimeError(f"no path leads from {describe(to)}, to the loss: {reason}")
     return GradientTrace(Paths(losses, to, order))
+
+
+def _cut(one: Route | str | tuple[Tensor, int]) -> str:
+    return f"slot {one[1]} of {describe(one[0])}" if isinstance(one, tuple) else str(one)

@@ -10,7 +10,7 @@ its crossing word, which keeps only the landmarks that it leaves for another tim
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import expression as ex
@@ -95,6 +95,20 @@ def detached(name: str, steps: Iterable[int]) -> Route:
     cut = ex.either(*(ex.letter(Letter(name, first=t, end=t + 1)) for t in at))
     met = ex.then(ex.star(ex.ANY), cut, ex.star(ex.ANY))
     return Route("not", (Route("across", met, "..."),), f'detached("{name}", {at})')
+
+
+def truncated_1997() -> Route:
+    """The gradient of the first LSTM (Hochreiter and Schmidhuber 1997): errors that leave the cell state through a
+    gate or the candidate go no further back in time. The same paths as tg.across("c*")."""
+    return replace(across("c*"), text="truncated_1997()")
+
+
+def leak_only() -> Route:
+    """What is left of a GRU if no gate and no candidate hears the state: h -> h directly at every step.
+
+    For any cell whose gates are called z and r and whose candidate n.
+    """
+    return replace(~along(".* h> (z | r | n) .*"), text="leak_only()")
 
 
 def _one(name: str) -> Expression:

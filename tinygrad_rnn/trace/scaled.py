@@ -1,77 +1,126 @@
 """Norms far below what a number can hold: 10^-6800 is not 0.
 
-The cotangents of a time step are kept as m 2^-e with one integer exponent e for the step, chosen where the sweep first
-enters it. A step is entered by edges that cross, so scaling there by powers of two, which is exact, keeps every sum
-aligned. While nothing underflows the answer has the same bits as that of the plain sweep.
+The cotangents of a time step are kept as m 2^-e, with one integer exponent e for each leading row of the step, chosen
+where the sweep first enters it. A step is entered by edges that cross, so scaling there by powers of two, which is
+exact, keeps every sum aligned. While nothing underflows the answer has the same bits as that of the plain sweep.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..engine.sweep import AtEdge, sweep
-from ..engine.tensor import Tensor
-from .automaton import Paths
+from .automaton import Reading
 from .measure import norms_over
+from .uses import Step, Uses, seeds_of, sweep_uses
 
 Array = npt.NDArray[Any]
 
 
 class Exponents:
-    """The integer exponent of each time step: cotangents there are kept as m 2^-e."""
+    """The integer exponents of each time step, a row each: cotangents there are kept as m 2^-e."""
 
-    def __init__(self, losses: tuple[Tensor, ...]) -> None:
-        self._of: dict[int | None, int] = {loss.place.step: 0 for loss in losses}
+    def __init__(self, rows: int, order: Mapping[int, Any], seeds: Mapping[int, Array]) -> None:
+        """seeds: by index, (rows, *shape of the output): they are kept as they are."""
+        self._rows = rows
+        self._of: dict[Step, npt.NDArray[np.int64]] = {}
+        self._known: dict[Step, npt.NDArray[np.bool_]] = {}
+        for index, seed in seeds.items():
+            self._at(order[index].place.step)
+            self._known[order[index].place.step] |= _largest(seed) > 0
 
-    def __getitem__(self, step: int | None) -> int:
+    def __getitem__(self, step: Step) -> npt.NDArray[np.int64]:
+        return self._at(step)
+
+    def carry(
+        self, part: Array, here: Step, there: Step, moves: tuple[Sequence[int], Sequence[int]] | None = None
+    ) -> Array:
+        """A contribution at step `here`, in the scale of the step `there` that it flows to.
+
+        moves: the rows it comes from and those it goes to; None leaves every row where it is.
+        """
+        if here == there and moves is None:
+            return part
+        before, after = (range(self._rows),) * 2 if moves is None else moves
+        ours, theirs, known, sizes = self._at(here), self._at(there), self._known[there], _largest(part)
+        moved = np.zeros_like(part)
+        for q, r in zip(before, after, strict=True):
+            if sizes[q] > 0:
+                if not known[r]:
+                    theirs[r], known[r] = ours[q] - math.frexp(sizes[q])[1], True
+                moved[r] += np.ldexp(part[q], theirs[r] - ours[q])
+        return moved
+
+    def _at(self, step: Step) -> npt.NDArray[np.int64]:
+        if step not in self._of:
+            self._of[step] = np.zeros(self._rows, np.int64)
+            self._known[step] = np.zeros(self._rows, np.bool_)
         return self._of[step]
 
-    def carry(self, part: Array, here: int | None, there: int | None) -> Array:
-        """A contribution at step `here`, in the scale of the step `there` that it flows to."""
-        if there == here or not part.any():
-            return part
-        if there not in self._of:
-            self._of[there] = self._of[here] - math.frexp(float(np.max(np.abs(part))))[1]
-        return np.asarray(np.ldexp(part, self._of[there] - self._of[here]))
+
+def _largest(part: Array) -> Array:
+    return np.asarray(np.abs(part).reshape((len(part), -1)).max(axis=1, initial=0.0))
 
 
-def log10_of(parts: list[Array], exponent: int) -> float:
-    """log10 of the norm of all parts together, times 2^-exponent; -inf where all are exactly 0."""
-    norm = float(norms_over(np.concatenate([part.ravel() for part in parts])[None], 1)[0])
-    return math.log10(norm) - exponent * math.log10(2) if norm else -math.inf
+def log10_of(parts: Iterable[tuple[Array, int]]) -> float:
+    """log10 of the norm of parts m 2^-e side by side; -inf where all are exactly 0."""
+    logs = [math.log10(norm) - e * math.log10(2) for m, e in parts if (norm := float(norms_over(m[None], 1)[0]))]
+    top = max(logs, default=-math.inf)
+    return top + math.log10(sum(10 ** (2 * (log - top)) for log in logs)) / 2 if logs else -math.inf
 
 
-def scaled_contributions(paths: Paths) -> dict[int | None, tuple[Array, int]]:
-    """What the uses of the source at each step contribute to the sum of the losses: (m, e), that is m 2^-e.
+def log10_norms(uses: Uses, together: bool = False) -> Array:
+    """(losses, steps): log10 of the norm of each entry of the ledger, exact also where the norm itself underflows.
 
-    A use outside any step has the key None.
+    together: of the sum of the losses, in one row. -inf stands for a contribution that is exactly 0.
     """
-    exponents = Exponents(paths.losses)
-    found: dict[int | None, tuple[Array, int]] = {}
+    rows = 1 if together else len(uses.losses)
+    seeds = {index: seed if len(uses.losses) > 1 else seed[None] for index, seed in seeds_of(uses).items()}
+    if together:
+        seeds = {index: seed.sum(axis=0, keepdims=True) for index, seed in seeds.items()}
+    exponents = Exponents(rows, uses.order, seeds)
+    table = np.full((rows, len(uses.steps)), -math.inf)
 
-    def rescale(consumer: Any, slot: int, part: Array) -> Array | None:
-        producer, here = consumer.inputs[slot], consumer.place.step
-        if producer is paths.source:
-            so_far = found.get(here, (np.zeros(part.shape), 0))[0]
-            found[here] = so_far + part, exponents[here]
+    def carry(consumer: Any, slot: int, part: Array) -> Array:
+        return exponents.carry(part, consumer.place.step, consumer.inputs[slot].place.step)
+
+    def receive(step: Step, part: Array) -> None:
+        column = uses.steps.index(step)
+        for row in range(rows):
+            table[row, column] = log10_of([(part[row], int(exponents[step][row]))])
+
+    sweep_uses(uses, seeds, receive, carry)
+    return table
+
+
+def log10_of_route(reading: Reading, accepts: Callable[[Any], bool]) -> float:
+    """log10 of the norm of the gradient through the paths that arrive in an accepting state."""
+    paths, rows = reading.paths, len(reading.states)
+    seeds = paths.seeds(rows)
+    exponents = Exponents(rows, paths.order, seeds)
+    arrived: list[tuple[Array, int]] = []
+
+    def carry(consumer: Any, slot: int, part: Array) -> Array | None:
+        producer, use = consumer.inputs[slot], (consumer.index, slot)
+        if use in paths.cut:
             return None
-        return exponents.carry(part, here, producer.place.step)
+        here, moves = consumer.place.step, reading.moves.get(use)
+        if producer is not paths.source:
+            return exponents.carry(part, here, producer.place.step, moves)
+        for q, r in zip(*(moves or (range(rows), range(rows))), strict=True):
+            if accepts(reading.states[r]) and part[q].any():
+                arrived.append((part[q], int(exponents[here][q])))
+        return None
 
-    hooks: dict[int, AtEdge] = dict.fromkeys(paths.order, rescale)
-    seeds = {index: seed[0] for index, seed in paths.seeds(1).items()}
+    hooks: dict[int, AtEdge] = dict.fromkeys(paths.order, carry)
     sweep(paths.order, seeds, keep=(), at_edge=hooks)
-    return found
-
-
-def log10_norms(paths: Paths) -> dict[int | None, float]:
-    """log10 of the norm of the contribution of each step, exact also where the norm itself underflows.
-
-    -inf stands for a contribution that is exactly 0.
-    """
-    found = scaled_contributions(paths)
-    logs = {step: log10_of([part], exponent) for step, (part, exponent) in found.items()}
-    return dict(sorted(logs.items(), key=lambda item: (item[0] is None, item[0] or 0)))
+    if not arrived:
+        return -math.inf
+    least = min(e for _, e in arrived)
+    together = np.sum([np.ldexp(part, least - e) for part, e in arrived], axis=0)
+    return log10_of([(together, least)])

@@ -1,0 +1,101 @@
+"""What a model's author probably did not mean, in sentences: losses added up, steps counted twice, steps left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..engine.sweep import describe
+from ..engine.tensor import Tensor
+from .automaton import crosses
+
+
+def last_steps(order: dict[int, Any]) -> dict[int, int]:
+    """For each node its own step; for one outside any step, the last of those that lead to it."""
+    last: dict[int, int] = {}
+    for index, node in order.items():
+        if node.place.step is not None:
+            last[index] = node.place.step
+        elif earlier := [last[x.index] for x in node.inputs if x.index in last]:
+            last[index] = max(earlier)
+    return last
+
+
+def warnings_about(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
+    """Sentences on steps and losses that are probably not as they were meant."""
+    return [
+        *_no_steps(order),
+        *_sums_of_losses(order, losses),
+        *_bridges_outside_steps(order),
+        *_names_met_twice(order),
+    ]
+
+
+def _no_steps(order: dict[int, Any]) -> list[str]:
+    if any(node.place.step is not None for node in order.values()):
+        return []
+    return ["no operation is at a time step: put the loop into `for t, x in tg.steps(xs):`."]
+
+
+def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
+    """One loss that reads many steps hides the lags: it has one step, they have many."""
+    for loss in losses:
+        carried = any(
+            x.name is None and x.primitive is not None and x.ndim == 0 and crosses(x, node)
+            for node in order.values()
+            for x in node.inputs
+            if x.index in order
+        )
+        if len(steps_read(order, loss)) > 1 or carried:
+            return [
+                f"{describe(loss)}, adds up the losses of several steps, and its lags are counted from the last of "
+                "them. To count each from its own step, pass the list of losses: tg.trace_gradient(losses, to=...)."
+            ]
+    return []
+
+
+def steps_read(order: dict[int, Any], loss: Tensor) -> set[int]:
+    """The steps whose results a loss is made of directly, by nothing but operations outside any step."""
+    read: set[int] = set()
+    seen: set[int] = set()
+    waiting = [loss]
+    while waiting:
+        node = waiting.pop()
+        if node.index in seen or node.index not in order:
+            continue
+        seen.add(node.index)
+        if node.place.step is None:
+            waiting.extend(node.inputs)
+        else:
+            read.add(node.place.step)
+    return read
+
+
+def _names_met_twice(order: dict[int, Any]) -> list[str]:
+    """Two loops that both count from 0 put two states of one name at one step, and lags are then wrong."""
+    seen: set[tuple[Any, ...]] = set()
+    for node in order.values():
+        key = (node.name, node.place.scope, node.place.step)
+        if node.name is not None and node.primitive is not None and node.place.step is not None:
+            if key in seen:
+                return [
+                    f"two tensors are called «{node.name}» at step {node.place.step} in the same scope. If a second "
+                    "loop continues the first, number its steps on, tg.steps(xs, start=T); else give each a tg.scope."
+                ]
+            seen.add(key)
+    return []
+
+
+def _bridges_outside_steps(order: dict[int, Any]) -> list[str]:
+    """A path that goes from step to step through operations outside any step is probably an oversight."""
+    before = last_steps(order)
+    leads_to_step: set[int] = set()
+    for index, node in reversed(order.items()):
+        if index in leads_to_step or node.place.step is not None:
+            leads_to_step.update(x.index for x in node.inputs if x.index in order)
+    return [
+        f"{describe(node)}, is computed outside any time step from step {before[index]}, and later steps use it: "
+        "its paths have no step there. Compute it inside `with tg.step(t):` or the tg.steps loop."
+        for index, node in order.items()
+        if node.place.step is None and index in before and index in leads_to_step
+    ]

@@ -1,0 +1,134 @@
+"""The uses of a tensor, by time step, and the backward sweep in which they are not added up.
+
+A path from the source to a loss belongs to the step of the first operation on it that has one: what operations outside
+any step make of the source, such as a transposed weight, is still the source.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..engine.sweep import AtEdge, sweep, tape
+from ..engine.tensor import Tensor
+
+Array = npt.NDArray[Any]
+Step = int | None
+# What an edge (consumer, slot, contribution) does to a contribution before it goes on within the time loop.
+Carry = Callable[[Any, int, Array], Array]
+
+
+@dataclass(frozen=True)
+class Uses:
+    """Where a source enters the time loop.
+
+    order: the tape from the source to the losses. outside: the indices of the source and of what operations outside
+    any step make from it. steps: of the uses, in order; None, always last, stands for those outside the loop.
+    """
+
+    losses: tuple[Tensor, ...]
+    source: Tensor
+    order: dict[int, Any] = field(repr=False)
+    outside: frozenset[int] = field(repr=False)
+    steps: tuple[Step, ...]
+
+    def is_use(self, consumer: Any, producer: Any) -> bool:
+        """Whether this edge is where a path from the source enters its first operation that has a step."""
+        return producer.index in self.outside and consumer.index not in self.outside
+
+
+def uses_of(losses: Sequence[Tensor], source: Tensor) -> Uses:
+    order = tape(losses, [source])
+    outside = {source.index}
+    for index, node in order.items():
+        if node.place.step is None and any(x.index in outside for x in node.inputs):
+            outside.add(index)
+    entered = {
+        node.place.step
+        for index, node in order.items()
+        if index not in outside and any(x.index in outside for x in node.inputs)
+    }
+    steps: tuple[Step, ...] = tuple(sorted(entered))
+    if any(loss.index in outside for loss in losses):
+        steps += (None,)
+    return Uses(tuple(losses), source, order, frozenset(outside), steps)
+
+
+def seeds_of(uses: Uses) -> dict[int, Array]:
+    """1 for each loss, with a row for each; a single loss needs no axis of its own."""
+    rows = (len(uses.losses),) if len(uses.losses) > 1 else ()
+    seeds: dict[int, Array] = {}
+    for row, loss in enumerate(uses.losses):
+        if loss.index in uses.order:
+            seeds.setdefault(loss.index, np.zeros((*rows, *loss.shape), loss.dtype))[(row,) if rows else ()] = 1.0
+    return seeds
+
+
+def sweep_uses(
+    uses: Uses, seeds: dict[int, Array], receive: Callable[[Step, Array], None], carry: Carry | None = None
+) -> None:
+    """One sweep; `receive` is given the contribution of each step's uses, with the leading axes of the seeds, as soon
+    as it is complete, the last step first; nothing else is kept."""
+    order, source = uses.order, uses.source
+    prefix = {index: node for index, node in order.items() if index in uses.outside}
+    to_come = Counter(c.place.step for c in order.values() for x in c.inputs if uses.is_use(c, x))
+    arrived: dict[Step, dict[int, Array]] = {}
+
+    def complete(step: Step) -> None:
+        parts = arrived.pop(step)
+        found = sweep(prefix, parts, [source.index]) if len(prefix) > 1 else parts
+        if source.index in found:
+            receive(step, found[source.index])
+
+    def keep_apart(consumer: Any, slot: int, part: Array) -> Array | None:
+        producer, step = consumer.inputs[slot], consumer.place.step
+        if uses.is_use(consumer, producer):
+            so_far = arrived.setdefault(step, {})
+            so_far[producer.index] = so_far[producer.index] + part if producer.index in so_far else part
+            to_come[step] -= 1
+            if not to_come[step]:
+                complete(step)
+        if producer is source:
+            return None
+        return part if carry is None else carry(consumer, slot, part)  # on: it may lead to earlier steps as well
+
+    users = (index for index, node in order.items() if any(x.index in uses.outside for x in node.inputs))
+    hooks: dict[int, AtEdge] = dict.fromkeys(users if carry is None else order, keep_apart)
+    for loss in uses.losses:
+        if loss.index in uses.outside and loss.index in seeds:
+            arrived.setdefault(None, {})[loss.index] = seeds[loss.index]
+    sweep(order, seeds, (), hooks)
+    for step in list(arrived):  # those that an edge without a gradient led to as well
+        complete(step)
+
+
+def connected(uses: Uses) -> npt.NDArray[np.bool_]:
+    """(losses, steps): to which losses each step has a path."""
+    column = {step: k for k, step in enumerate(uses.steps)}
+    bits = leads_to(uses.order, uses.losses)
+    met = [0] * len(column)
+    for index, node in uses.order.items():
+        if any(uses.is_use(node, x) for x in node.inputs):
+            met[column[node.place.step]] |= bits[index]
+    for row, loss in enumerate(uses.losses):
+        if loss.index in uses.outside:
+            met[column[None]] |= 1 << row
+    return np.array([[bool(mine >> row & 1) for mine in met] for row in range(len(uses.losses))], np.bool_)
+
+
+def leads_to(order: dict[int, Any], losses: Sequence[Tensor]) -> dict[int, int]:
+    """For each node the losses that it leads to, a bit each, handed from consumers to producers."""
+    bits = dict.fromkeys(order, 0)
+    for row, loss in enumerate(losses):
+        if loss.index in bits:
+            bits[loss.index] |= 1 << row
+    for index, node in reversed(order.items()):
+        for x in node.inputs:
+            if x.index in bits:
+                bits[x.index] |= bits[index]
+    return bits
