@@ -41,11 +41,6 @@ def run(cell: Any, steps: int) -> tuple[list[Any], Any]:
     return xs, (h * rng.normal(size=HIDDEN)).sum()
 
 
-def half_life(f: float) -> float:
-    """In how many steps a product of forget gates halves: ln 2 / -ln f."""
-    return math.log(2) / -math.log(f)
-
-
 def far_terms() -> None:
     print(f"1. The gradient by W_hh that comes from lag 10, 20 and 40, as a part of that from lag 0 (T = {STEPS}):\n")
     print(f"   {'model':<22}{'lag 10':>10}{'lag 20':>10}{'lag 40':>10}")
@@ -58,8 +53,24 @@ def far_terms() -> None:
         print(f"   {name:<22}" + "".join(f"{part:>10.1e}" for part in parts))
 
 
+def what_crosses() -> None:
+    print(
+        "\n2. How much of the gradient by W_hh comes from beyond each step boundary, and in what does it cross there?"
+    )
+    print("   The flow on the edges that cross, in shares of the gradient (forget bias 1):\n")
+    cell = lstm(1.0)
+    _, loss = run(cell, STEPS)
+    boundaries = tg.trace_gradient(loss, to=cell.weight_hh).flow().boundaries
+    print(f"   {'from step':>9}{'to':>4}{'net':>9}{'in c':>9}{'in h':>9}{'of it in c':>12}")
+    for b in boundaries[-1::-3][:8]:
+        in_c = abs(b.shares["c"]) / b.gross
+        print(f"   {b.after:>9}{b.after + 1:>4}{b.net:>9.2%}{b.shares['c']:>9.2%}{b.shares['h']:>9.2%}{in_c:>12.0%}")
+    kept = sum(abs(b.shares["c"]) for b in boundaries) / sum(b.gross for b in boundaries)
+    print(f"   Over all boundaries {kept:.0%} of what crosses does so in c. That is not yet the highway: see 3.")
+
+
 def which_paths() -> None:
-    print("\n2. Which paths carry it from the loss to the first input? Shares of the gradient; they add up to 100 %:\n")
+    print("\n3. Which paths carry it from the loss to the first input? Shares of the gradient; they add up to 100 %:\n")
     print(f"   {'forget bias':>11}{'highway':>10}{'1 detour':>10}{'2':>8}{'3':>8}{'more':>8}{'mean':>7}   paths")
     for bias in FORGET_BIASES:
         xs, loss = run(lstm(bias), STEPS)
@@ -80,13 +91,13 @@ def which_paths() -> None:
 
 def the_heaviest() -> None:
     xs, loss = run(lstm(1.0), STEPS)
-    print("\n3. The heaviest single paths all the same stay on the cell state nearly all the way (forget bias 1):\n")
+    print("\n4. The heaviest single paths all the same stay on the cell state nearly all the way (forget bias 1):\n")
     print("   " + str(tg.trace_gradient(loss, to=xs[0]).top_paths(4)).replace("\n", "\n   "))
 
 
 def it_loses_them_too() -> None:
     print(
-        "\n4. A highway of forget gates below 1 vanishes too, only later. log10 of what is left, of the highway at zero"
+        "\n5. A highway of forget gates below 1 vanishes too, only later. log10 of what is left, of the highway at zero"
     )
     print("   input (f^lag) and of the whole gradient by W_hh, after 100, 300 and 900 steps:\n")
     print(f"   {'forget bias':>11}{'f':>8}{'half-life':>11}" + "".join(f"{lag:>8} highway{'whole':>8}" for lag in LAGS))
@@ -97,12 +108,13 @@ def it_loses_them_too() -> None:
         f = 1 / (1 + math.exp(-bias))
         left = ((lag * math.log10(f), logs[999 - lag] - logs[999]) for lag in LAGS)
         cells = "".join(f"{highway:>16.1f}{whole:>8.1f}" for highway, whole in left)
-        print(f"   {bias:>11g}{f:>8.3f}{half_life(f):>11.1f}{cells}")
+        print(f"   {bias:>11g}{f:>8.3f}{tg.half_life(f):>11.1f}{cells}")
     print("   Where the whole outlives the highway, the paths with detours carry it: their factors can exceed 1.")
 
 
 def main() -> None:
     far_terms()
+    what_crosses()
     which_paths()
     the_heaviest()
     it_loses_them_too()

@@ -34,10 +34,37 @@ def test_the_formula_by_hand_is_the_gradient_and_each_slip_is_not():
         assert np.linalg.norm(wrong - truth) > 0.05 * np.linalg.norm(truth), name
 
 
-def test_the_half_lives_are_those_of_the_forget_bias():
+def test_each_slip_of_the_pen_is_wrong_by_what_is_printed():
+    lesson = load("10_slips_of_the_pen")
+    right, slipped = lesson.input_index()
+    assert right < 1e-12
+    assert slipped > 0.5
+    complaint, as_numbers = lesson.bracket()
+    assert complaint == "(1, 6) @ (6, 36) @ (6, 6) does not exist"
+    assert as_numbers < 1e-15
+    assert np.allclose([norm for _, norm in lesson.powers_below_one()][:4], [20.0, 20.0, 6.3, 0.39], rtol=2e-2)
+    off, heard = lesson.output_gate_left_out()
+    assert off > 0.5
+    assert not heard
+    off, rounds = lesson.gates_that_read_what_they_make()
+    assert off > 0.1
+    assert rounds > 2
+    changing, kept = lesson.cell_states(1.0)
+    assert changing > 10
+    assert kept == 1.0
+    still, lost = lesson.cell_states(0.9)
+    assert still < 1e-12
+    assert np.isclose(lost, 0.9**100)
+    far, near = lesson.not_zero()
+    assert -np.inf < far < -50 < near
+    same, flipped = lesson.meaning_of_z()
+    assert flipped < 1e-14 < 0.5 < same
+
+
+def test_what_crosses_a_boundary_crosses_mostly_in_c(capsys):
     lesson = load("03_why_an_lstm_keeps_the_far_terms")
-    found = [lesson.half_life(1 / (1 + np.exp(-bias))) for bias in (0, 1, 2, 3, 5)]
-    assert np.allclose(found, [1.0, 2.21, 5.46, 14.27, 103.2], rtol=3e-3)
+    lesson.what_crosses()
+    assert 80 <= int(re.search(r"Over all boundaries (\d+)%", capsys.readouterr().out)[1]) <= 99
 
 
 def test_the_shares_by_detours_add_up(capsys):
