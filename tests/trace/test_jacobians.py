@@ -137,3 +137,13 @@ def test_states_that_are_too_few_or_unconnected_are_explained():
         tg.state_jacobians([states[0], tg.Tensor(np.ones(HIDDEN), requires_grad=True) * 2.0])
     with pytest.raises(ValueError, match="0 <= i <= tau <= 2"):
         tg.state_jacobians(states).product(0, 1)
+
+
+def test_a_jacobian_that_is_exactly_0_is_not_taken_for_a_missing_path():
+    h = tg.Tensor([1.0, 2.0], requires_grad=True)
+    states = [h]
+    for _, x in tg.steps([1.0, 0.0, 1.0]):
+        states.append((states[-1] * x).named("h"))
+    assert not tg.state_jacobians(states).factors[1].any()
+    with pytest.raises(RuntimeError, match="does not depend on the state before"):
+        tg.state_jacobians([states[0], states[1].detach() * tg.Tensor(1.0, requires_grad=True)])
