@@ -110,8 +110,9 @@ def table(traces: Traces) -> str:
         lines.append(f"\n{when}: contributions to the gradient of W_hh, by lag (steps back from the loss)")
         lines.append("  lag" + "".join(f"{name + ' share':>13}{'norm':>12}" for name in by_model))
         for lag in SHOWN_LAGS:
-            cells = [ledger.lags()[lag] for ledger in by_model.values()]
-            lines.append(f"{lag:>5}" + "".join(f"{percent(at.share):>13}{magnitude(at.norm):>12}" for at in cells))
+            cells = [(ledger.lags()[lag], ledger.log10_at(lag)) for ledger in by_model.values()]
+            sizes = (f"{percent(at.share):>13}{magnitude(at.norm, log10):>12}" for at, log10 in cells)
+            lines.append(f"{lag:>5}" + "".join(sizes))
         sums = [ledger.lags()[-1].cumulative for ledger in by_model.values()]
         lines.append(f"{'sum':>5}" + "".join(f"{percent(share):>13}{'':>12}" for share in sums).rstrip())
     return "\n".join(lines)

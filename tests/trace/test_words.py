@@ -106,3 +106,15 @@ def test_where_a_zero_was_born_is_named_with_its_reason():
     assert "«f»" in zero.why
     assert "step 4" in zero.at
     assert tg.trace_gradient((x * 2.0).sum(), to=x).zeros() == []
+
+
+def test_parts_of_a_partition_and_numbers_of_crossings_tell_no_path_from_underflow():
+    _, h0, _, loss = logistic(500)
+    trace = tg.trace_gradient(loss, to=h0)
+    parts = trace.partition({"all": tg.across("h*"), "none": ~tg.across("h*")})
+    assert "underflowed" in str(parts["all"])
+    assert str(parts["none"]).endswith("no path")
+    *fewer, all_of_them = trace.by_crossings("h")
+    assert len(fewer) == 500 - 1
+    assert all(str(part).endswith("no path") for part in fewer)
+    assert "underflowed" in str(all_of_them)

@@ -109,14 +109,13 @@ class Ledger:
         """The ledger by lag, as a table; share first, since norms do not add up."""
         lines = [*_heading(self), f"{'lag':>5} {'share':>9} {'sum of shares':>14} {'norm':>10}"]
         for lag in self.lags():
-            size = magnitude(lag.norm, self._log10_at(lag.lag) if lag.norm == 0 else None)
+            size = magnitude(lag.norm, self.log10_at(lag.lag) if lag.norm == 0 else None)
             lines.append(f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {size:>10}")
         if None in self.steps:
             share = self.shares[:, -1].sum()
             norm = float(norms_over(self.contributions[:, -1].sum(axis=0)[None], 1)[0])
-            lines.append(
-                f"{'none':>5} {percent(share):>9} {percent(1.0):>14} {magnitude(norm):>10}   outside the time loop"
-            )
+            size = magnitude(norm, float(self.log10_norms[:, -1].max()) if norm == 0 else None)
+            lines.append(f"{'none':>5} {percent(share):>9} {percent(1.0):>14} {size:>10}   outside the time loop")
         if not self.total.any():
             underflowed = self.log10_norms.max(initial=-math.inf) > -math.inf
             why = "underflowed: it is too small for a number" if underflowed else "is exactly 0"
@@ -126,8 +125,8 @@ class Ledger:
 
     __repr__ = __str__
 
-    def _log10_at(self, lag: int) -> float:
-        """The largest of the contributions at this lag, none of which a number can hold."""
+    def log10_at(self, lag: int) -> float:
+        """log10 of the norm of the largest contribution at this lag, exact even where no number can hold it."""
         cells = [
             self.log10_norms[row, column]
             for row, tau in enumerate(self.loss_steps)
@@ -182,7 +181,7 @@ class StreamingLedger:
         if len(self.loss_steps) == 1:
             lines.append(f"{'lag':>5} {'share':>9} {'sum of shares':>14} {'norm':>10}")
             lines += [
-                f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {lag.norm:>10.3g}"
+                f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {magnitude(lag.norm):>10}"
                 for lag in self.lags()
             ]
         else:

@@ -43,10 +43,12 @@ def percent(share: float) -> str:
 
 
 def magnitude(norm: float, log10: float | None = None) -> str:
-    """A norm as reports print it; «0 exactly» only where it is.
+    """A norm as reports print it, in which what underflowed is never taken for 0.
 
-    log10: of the true norm, where it is known: a norm that underflowed is then not taken for 0.
+    log10: of the true norm; None where that is not known, and then neither is which of the two a 0 is.
     """
-    if norm == 0 and log10 is not None and log10 > -math.inf:
-        return f"10^{log10:.0f} underflowed"
-    return "0 exactly" if norm == 0 else f"{norm:.3g}"
+    if norm != 0:
+        return f"{norm:.3g}"
+    if log10 is None:
+        return "0 or underflowed"
+    return "0 exactly" if log10 == -math.inf else f"10^{log10:.0f} underflowed"

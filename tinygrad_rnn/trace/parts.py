@@ -83,10 +83,12 @@ def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[
     Raises ValueError where some path belongs to no class or to several: it names the classes.
     """
     found, zero = _by_class(paths, classes, split), _zeros(paths)
-    return {
-        name: Part(f"{name}: {route}", found.get(name, zero), whole, connected=name in found)
-        for name, route in classes.items()
-    }
+    parts = {}
+    for name, route in classes.items():
+        part = found.get(name, zero)
+        log10 = part_along(paths, route, whole).log10 if name in found and not part.any() else None
+        parts[name] = Part(f"{name}: {route}", part, whole, name in found, log10)
+    return parts
 
 
 def jacobian_parts(y: Tensor, x: Tensor, classes: Mapping[str, Route]) -> dict[str, Array]:
@@ -129,12 +131,14 @@ def _by_class(
 def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
     """The gradient, apart by how many crossings a path has in this landmark: [exactly 0, exactly 1, ...]."""
     _check_crosses(paths, name)
-    found = split(read(paths, 0, _counting(name), MOST_CROSSINGS, ""))
-    zero = _zeros(paths)
-    return [
-        Part(f"{k} crossings in {name}", found.get(k, zero), whole)
-        for k in range(max(found, default=0) + 1)  # type: ignore[type-var, operator]
-    ]
+    reading = read(paths, 0, _counting(name), MOST_CROSSINGS, "")
+    found, zero = split(reading), _zeros(paths)
+    parts = []
+    for k in range(max(found, default=0) + 1):  # type: ignore[type-var, operator]
+        part = found.get(k, zero)
+        log10 = None if k not in found or part.any() else log10_of_route(reading, k.__eq__)
+        parts.append(Part(f"{k} crossings in {name}", part, whole, k in found, log10))
+    return parts
 
 
 @dataclass(frozen=True, repr=False)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import math
 import operator
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy.typing as npt
 
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor, seed_of
-from . import counting, explanation, heaviest, parts, route, scaled
+from . import counting, explanation, heaviest, parts, report, route, scaled
 from .automaton import Paths
 from .edges import Use, uses_one_by_one
 from .explanation import Explanation
@@ -167,6 +169,10 @@ class GradientTrace:
         """
         uses = self._ledger.uses
         return dict(zip(uses.steps, scaled.log10_norms(uses, together=True)[0].tolist(), strict=True))
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write all answers on one page: .html, .md or .txt, as the ending says. Returns the path."""
+        return report.save(self, path)
 
     def top_paths(
         self,

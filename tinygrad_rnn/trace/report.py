@@ -1,0 +1,164 @@
+"""All answers about one gradient on one page: text, Markdown or HTML. The HTML needs nothing but the file itself."""
+
+from __future__ import annotations
+
+import html
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .measure import magnitude, percent
+
+if TYPE_CHECKING:
+    from .question import GradientTrace
+
+MOST_ROWS = 40
+MOST_EXPANSIONS = 2_000  # of the search for heavy paths: a report should not take minutes
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table, and the sentences above it."""
+
+    title: str
+    sentences: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+def sections(trace: GradientTrace) -> Iterator[Section]:
+    """What there is to say, the most general first."""
+    ledger = trace.ledger()
+    yield Section(
+        f"Gradient by {ledger.source}",
+        (
+            f"Norm {magnitude(float((trace.total**2).sum() ** 0.5))}; {trace.count_paths():,} paths lead there.",
+            "A share is the part of the gradient, with its sign, that comes along certain paths; the shares of all "
+            "parts add up to 100 %. Norms do not add up.",
+            *(f"Warning: {sentence}" for sentence in ledger.warnings),
+            *(map(str, trace.zeros()[:3]) if not trace.total.any() else ()),
+        ),
+    )
+    lags = [
+        (str(at.lag), percent(at.share), percent(at.cumulative), magnitude(at.norm, ledger.log10_at(at.lag)))
+        for at in ledger.lags()
+    ]
+    said = f"{ledger.horizon()} last steps bring 99 % of it." if trace.total.any() else "There are no shares."
+    yield _shortened(Section("By lag, from the loss back to the use", (said,), _LAGS, tuple(lags)))
+    if not trace.total.any():
+        return
+    flow = trace.flow()
+    names = sorted({name for boundary in flow.boundaries for name in boundary.shares})
+    across = tuple(
+        (
+            f"{b.after} to {b.after + 1}",
+            percent(b.net),
+            *(percent(b.shares[n]) if n in b.shares else "no path" for n in names),
+            percent(b.gross),
+        )
+        for b in reversed(flow.boundaries)
+    )
+    if across:
+        columns = ("steps", "net", *(f"in {name}" for name in names), "gross")
+        yield _shortened(Section("What crosses from step to step", (), columns, across))
+    for name in names if len(names) > 1 else []:
+        parts = trace.by_crossings(name)
+        rows = [(str(k), percent(p.share), magnitude(p.norm, p.log10)) for k, p in enumerate(parts) if p.connected]
+        mean = f"A path crosses in {name} {trace.mean_crossings(name):.2f} times on average, by share."
+        yield _shortened(Section(f"By number of crossings in {name}", (mean,), ("times", "share", "norm"), tuple(rows)))
+    if names:
+        found = trace.top_paths(5, most_expansions=MOST_EXPANSIONS)
+        top = tuple((str(path), percent(path.share), magnitude(path.norm)) for path in found)
+        rest = (("all others together", percent(found.rest_share), magnitude(found.rest_norm)),)
+        proven = "in exact order" if found.gap == 0 else "the heaviest that a short search found"
+        yield Section("Heaviest single paths", (f"By where they cross time, {proven}.",), _PATHS, top + rest)
+
+
+_LAGS = ("lag", "share", "sum of shares", "norm")
+_PATHS = ("path", "share", "norm")
+
+
+def _shortened(section: Section) -> Section:
+    left_out = len(section.rows) - MOST_ROWS
+    if left_out <= 0:
+        return section
+    said = f"The first {MOST_ROWS} rows; {left_out} more are left out."
+    return Section(section.title, (*section.sentences, said), section.columns, section.rows[:MOST_ROWS])
+
+
+def text(trace: GradientTrace) -> str:
+    lines: list[str] = []
+    for section in sections(trace):
+        lines += [section.title, "-" * len(section.title), *section.sentences]
+        table = [section.columns, *section.rows] if section.columns else []
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines += ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in table]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def markdown(trace: GradientTrace) -> str:
+    def cells(row: tuple[str, ...]) -> str:
+        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+
+    lines: list[str] = []
+    for section in sections(trace):
+        lines += [f"## {section.title}", "", *(sentence + "\n" for sentence in section.sentences)]
+        if section.columns:
+            lines += [cells(section.columns), "|" + "--:|" * len(section.columns), *map(cells, section.rows), ""]
+    return "\n".join(lines)
+
+
+def page(trace: GradientTrace) -> str:
+    def row(cells: tuple[str, ...], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    body: list[str] = []
+    for level, section in enumerate(sections(trace)):
+        heading = "h1" if level == 0 else "h2"
+        body.append(f"<{heading}>{html.escape(section.title)}</{heading}>")
+        body += [f"<p>{html.escape(sentence)}</p>" for sentence in section.sentences]
+        if section.columns:
+            rows = "\n".join(row(cells, "td") for cells in section.rows)
+            body.append(f"<table>\n<thead>{row(section.columns, 'th')}</thead>\n<tbody>\n{rows}\n</tbody>\n</table>")
+    return _PAGE.format(title=html.escape(next(sections(trace)).title), body="\n".join(body))
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 50rem; padding: 0 1rem; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: .1rem .8rem; text-align: right; border-bottom: 1px solid #8884; }}
+</style>
+{body}
+</html>
+"""
+
+WRITERS: dict[str, Callable[[GradientTrace], str]] = {".html": page, ".md": markdown, ".txt": text}
+
+
+def save(trace: GradientTrace, path: str | os.PathLike[str]) -> Path:
+    """Write the report; a file that was there stays as it was unless the new one is complete."""
+    target = Path(path)
+    if target.suffix.lower() not in WRITERS:
+        raise ValueError(f"a report is saved by the ending of its name, one of {', '.join(WRITERS)}; got {str(path)!r}")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"cannot save {target}: there is no folder {target.parent}; make it first")
+    content = WRITERS[target.suffix.lower()](trace)
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return target
