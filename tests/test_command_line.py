@@ -1,5 +1,8 @@
 """`python -m tinygrad_rnn`."""
 
+import importlib.metadata
+import importlib.util
+import shutil
 import subprocess
 import sys
 
@@ -26,3 +29,31 @@ def test_without_the_demos_or_what_they_need_it_says_what_to_do(monkeypatch, tmp
     monkeypatch.setattr(command_line, "DEMOS", tmp_path)
     assert command_line.main(["demo"]) == 1
     assert "pip install 'tinygrad_rnn[demo]'" in capsys.readouterr().err
+
+
+def test_the_lessons_are_listed_by_their_first_sentences_and_run_by_number(capsys):
+    assert command_line.main(["lessons"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[1].startswith("  2  Why a plain RNN forgets")
+    assert command_line.main(["lessons", "2"]) == 0
+    assert capsys.readouterr().out.startswith("1. ")
+    assert command_line.main(["lessons", "99"]) == 1
+    assert "there is no lesson 99" in capsys.readouterr().err
+
+
+def test_the_doctor_says_what_is_there_and_what_to_install(monkeypatch, capsys):
+    assert command_line.main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert "a gradient" in said
+    assert "a picture was drawn" in said
+
+    def nothing(package):
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(importlib.metadata, "version", nothing)
+    monkeypatch.setattr(shutil, "which", lambda program: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    assert command_line.main(["doctor"]) == 1
+    said = capsys.readouterr().out
+    assert "missing  no matplotlib, for plots and animations: pip install 'tinygrad_rnn[plot]'" in said
+    assert "no picture can be drawn: no Graphviz was found" in said

@@ -8,15 +8,32 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from .measure import magnitude, percent
-
-if TYPE_CHECKING:
-    from .question import GradientTrace
+from .edges import Array
+from .flow import Flow
+from .heaviest import TopPaths
+from .ledger import Ledger
+from .measure import magnitude, norms_over, percent
+from .parts import Part
+from .zeros import Zero
 
 MOST_ROWS = 40
 MOST_EXPANSIONS = 2_000  # of the search for heavy paths: a report should not take minutes
+
+
+class Answers(Protocol):
+    """What a report asks a GradientTrace."""
+
+    @property
+    def total(self) -> Array: ...
+    def ledger(self) -> Ledger: ...
+    def flow(self) -> Flow: ...
+    def by_crossings(self, name: str) -> list[Part]: ...
+    def mean_crossings(self, name: str) -> float: ...
+    def top_paths(self, k: int, *, most_expansions: int) -> TopPaths: ...
+    def count_paths(self) -> int: ...
+    def zeros(self) -> list[Zero]: ...
 
 
 @dataclass(frozen=True)
@@ -29,13 +46,13 @@ class Section:
     rows: tuple[tuple[str, ...], ...] = ()
 
 
-def sections(trace: GradientTrace) -> Iterator[Section]:
+def sections(trace: Answers) -> Iterator[Section]:
     """What there is to say, the most general first."""
     ledger = trace.ledger()
     yield Section(
         f"Gradient by {ledger.source}",
         (
-            f"Norm {magnitude(float((trace.total**2).sum() ** 0.5))}; {trace.count_paths():,} paths lead there.",
+            f"Norm {magnitude(float(norms_over(trace.total[None], 1)[0]))}; {trace.count_paths():,} paths lead there.",
             "A share is the part of the gradient, with its sign, that comes along certain paths; the shares of all "
             "parts add up to 100 %. Norms do not add up.",
             *(f"Warning: {sentence}" for sentence in ledger.warnings),
@@ -89,7 +106,7 @@ def _shortened(section: Section) -> Section:
     return Section(section.title, (*section.sentences, said), section.columns, section.rows[:MOST_ROWS])
 
 
-def text(trace: GradientTrace) -> str:
+def text(trace: Answers) -> str:
     lines: list[str] = []
     for section in sections(trace):
         lines += [section.title, "-" * len(section.title), *section.sentences]
@@ -100,7 +117,7 @@ def text(trace: GradientTrace) -> str:
     return "\n".join(lines)
 
 
-def markdown(trace: GradientTrace) -> str:
+def markdown(trace: Answers) -> str:
     def cells(row: tuple[str, ...]) -> str:
         return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
 
@@ -112,7 +129,7 @@ def markdown(trace: GradientTrace) -> str:
     return "\n".join(lines)
 
 
-def page(trace: GradientTrace) -> str:
+def page(trace: Answers) -> str:
     def row(cells: tuple[str, ...], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
@@ -143,10 +160,10 @@ th, td {{ padding: .1rem .8rem; text-align: right; border-bottom: 1px solid #888
 </html>
 """
 
-WRITERS: dict[str, Callable[[GradientTrace], str]] = {".html": page, ".md": markdown, ".txt": text}
+WRITERS: dict[str, Callable[[Answers], str]] = {".html": page, ".md": markdown, ".txt": text}
 
 
-def save(trace: GradientTrace, path: str | os.PathLike[str]) -> Path:
+def save(trace: Answers, path: str | os.PathLike[str]) -> Path:
     """Write the report; a file that was there stays as it was unless the new one is complete."""
     target = Path(path)
     if target.suffix.lower() not in WRITERS:
