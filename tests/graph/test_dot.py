@@ -16,7 +16,7 @@ import tinygrad_rnn as tg
 from tests.graph import samples
 from tinygrad_rnn.graph import draw
 from tinygrad_rnn.graph.dot import dot_text
-from tinygrad_rnn.graph.figure import figure
+from tinygrad_rnn.graph.figure import ancestors, figure
 from tinygrad_rnn.graph.style import LOOKS, Style, kind_of
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -27,6 +27,11 @@ def hostile():
     with tg.scope('a "quoted" <b>scope</b>'), tg.step(0):
         x = tg.Tensor([1.0, 2.0], True, "x\\N\n")
         return (x * x).named("<i>h</i> & \\").sum().named("\u202eloss\0")
+
+
+def flow():
+    loss = samples.rnn(steps=3)
+    return draw(loss, flow_to=next(t for t in ancestors([loss]) if t.name == "U"))
 
 
 CASES = {
@@ -44,6 +49,7 @@ CASES = {
     "window_asked_for": lambda: draw(samples.loss_at_every_step(steps=8), steps=(2, 4)),
     "untidy": lambda: draw(samples.untidy()),
     "hostile_names": lambda: draw(hostile()),
+    "flow": lambda: flow(),
 }
 
 

@@ -5,35 +5,55 @@
     columns.py, runs.py, states.py            which nodes belong together: steps, scopes, the lines of states
     layout.py, alike.py                       rows and places inside one step, the same for all steps alike
     placement.py, boxes.py, wires.py, edges.py, curves.py    the steps beside each other, borders, lines
+    flow.py, flow_look.py                     shares of the gradient on nodes and edges, and how they are drawn
+    overlay.py, captions.py                   what is laid over a figure, and where numbers on edges stand
     style.py, labels.py, legend.py, alt.py    shapes and colours, text
     dot.py, render.py, drawing.py             DOT text, pictures, what the user holds
 
-No module here knows of networks, traces or the debugger.
+No module here knows of networks or the debugger, and of traces only flow.py and what draws it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..engine.tensor import Tensor
+from ..trace import Flow, GradientTrace, Route
 from .cells import cells
 from .drawing import Drawing
-from .figure import figure
+from .figure import Figure, ancestors, figure
+from .flow import currents, flow_asked_for
+from .flow_look import overlay
 from .render import RenderError
+from .style import SHOWN, checked_facts
 
 __all__ = ["Drawing", "RenderError", "draw"]
 
-VIEWS = ("ops", "cells")
+VIEWS: dict[str, Callable[[Sequence[Tensor], tuple[int, int] | None], Figure]] = {"ops": figure, "cells": cells}
 
 
-def draw(outputs: Tensor | Sequence[Tensor], view: str = "ops", *, steps: tuple[int, int] | None = None) -> Drawing:
+def draw(
+    outputs: Tensor | Sequence[Tensor],
+    view: str = "ops",
+    *,
+    steps: tuple[int, int] | None = None,
+    flow_to: Tensor | GradientTrace | Flow | None = None,
+    highlight: Route | str | Sequence[str] | None = None,
+    show: Sequence[str] | None = None,
+) -> Drawing:
     """The graph of what was computed, time from left to right.
 
     outputs: a tensor, mostly a loss, or a list of them; drawn is all that they were computed from.
     view: "ops" shows every operation, "cells" a box for each step and layer with the named results in it.
     steps: (a, b) shows the steps a, a + 1, ..., b - 1 only, counted as `range` does. None shows all, but of many only
         the first and the last, and says so.
-    Gradients are those that `backward(keep="all")` kept.
+    flow_to: a weight, an input or a state: on every arrow stands which share of the gradient by it comes that way.
+        The outputs are then the losses. Or a trace, or its flow, of these or of other losses in the picture.
+    highlight: a route, with flow_to: only the flow of its paths is in colour, as in highlight=tg.across("c*").
+        A name, or several, such as "f": with flow_to the paths that meet one of them; without, what each of them is
+        computed from and what is computed from it, as far as to the next named results.
+    show: which facts stand in the nodes: any of "shape", "value", "gradient". None shows all three, or none of them
+        where flow_to or highlight is given. Gradients are those that `backward(keep="all")` kept.
     """
     if isinstance(outputs, Tensor):
         outputs = [outputs]
@@ -44,4 +64,9 @@ def draw(outputs: Tensor | Sequence[Tensor], view: str = "ops", *, steps: tuple[
         )
     if view not in VIEWS:
         raise ValueError(f"view is one of {', '.join(map(repr, VIEWS))}; got {view!r}")
-    return Drawing(cells(outputs, steps) if view == "cells" else figure(outputs, steps))
+    drawn = VIEWS[view](outputs, steps)
+    facts = checked_facts(show, () if flow_to is not None or highlight is not None else SHOWN)
+    if flow_to is None:
+        return Drawing(drawn, show=facts)
+    found = currents(drawn, flow_asked_for(outputs, flow_to, highlight), ancestors(outputs))
+    return Drawing(found.figure, overlay(found), facts, found)

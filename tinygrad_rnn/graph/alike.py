@@ -19,9 +19,13 @@ Size = tuple[float, float]
 
 
 def layouts(
-    figure: Figure, columns: Sequence[Column], column_of: Mapping[str, int], size: Callable[[Node], Size]
+    figure: Figure,
+    columns: Sequence[Column],
+    column_of: Mapping[str, int],
+    size: Callable[[Node], Size],
+    room: float = 0.0,
 ) -> tuple[list[Layout], dict[str, Size]]:
-    """The layout of each column, and how large every node is to be drawn."""
+    """The layout of each column, and how large every node is to be drawn. room: see `layout`."""
     nodes = {n.id: n for n in figure.nodes}
     drawn_alike = roles(figure, columns, column_of)
     lines, side = drawn_alike.lines, drawn_alike.side
@@ -41,7 +45,7 @@ def layouts(
             sizes |= dict.fromkeys(same, (max(w for w, _ in each), max(h for _, h in each)))
         k = members[0]
         runs = columns[k].runs
-        drawn = layout([run.nodes for run in runs], sizes, links[k], lines[k], side, _room_above(columns[k]))
+        drawn = layout([run.nodes for run in runs], sizes, links[k], lines[k], side, _room_above(columns[k]), room)
         for k, own in zip(members, numbered, strict=True):
             found[k] = _renamed(drawn, dict(zip(numbered[0], own, strict=True)))
     return [found[k] for k in range(len(columns))], sizes

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 from .figure import Figure, Node
+from .flow import Currents
+from .flow_look import flow_text
 from .labels import visible
 from .summary import number
 
 
-def alt_text(figure: Figure) -> str:
+def alt_text(figure: Figure, currents: Currents | None = None) -> str:
     """What is drawn: how many operations and steps, the named results, the outputs, what is left out."""
     text = f"Computation graph of {_count(figure.operations, 'operation')}{_in_time(figure)}."
     if figure.parameters:
@@ -19,7 +21,7 @@ def alt_text(figure: Figure) -> str:
         text += f" Named results: {', '.join(visible(name) for name in dict.fromkeys(names))}."
     for n in figure.outputs:
         text += f" {_output(n)}"
-    return text + _gradients(figure) + _left_out(figure)
+    return text + (_gradients(figure) if currents is None else f" {flow_text(currents)}") + _left_out(figure)
 
 
 def _count(n: int, what: str) -> str:

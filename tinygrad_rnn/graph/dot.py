@@ -5,38 +5,51 @@ Everything has its place already, so Graphviz lays nothing out (`layout=nop2`) a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import graphviz
 
 from .boxes import Box, heading
+from .captions import Rectangle, spots
 from .columns import Column, columns
-from .curves import Curve
+from .curves import Curve, right_angled
 from .figure import Edge, Figure, Node
 from .labels import Line, height, html_label, width
 from .legend import kinds, notes
-from .placement import place
-from .style import GREY, Style, attributes, kind_of, lines, size
+from .overlay import FADED, FADED_TEXT, Overlay, Room, Stroke
+from .placement import Placement, place
+from .style import GREY, SHOWN, Style, attributes, kind_of, lines, size
+from .window import Gap
 
 LEGEND_GAP = 26.0  # from the picture to its legend
 SAMPLE = (34.0, 22.0)  # width and height of a shape in the legend
+STROKE = 84.0  # how long a sample of a line is there
 NARROWEST_LEGEND = 620.0
+THIN = 1.4  # the pen of the line that ends in the arrow; what is wider is drawn below it
 
 Draw = Callable[[Any, Iterable[str]], None]
 
 
-def dot_text(figure: Figure, style: Style | None = None) -> str:
+def dot_text(
+    figure: Figure, style: Style | None = None, overlay: Overlay | None = None, show: Collection[str] = SHOWN
+) -> str:
     """The picture of a figure as DOT.
 
-    style: shapes, colours, fonts and what the legend says, as data.
+    style: shapes, colours, fonts and what the legend says, as data. overlay: what is laid over it, such as flow.
+    show: which facts are in the nodes.
     """
     style = style or Style()
     nodes = {n.id: n for n in figure.nodes}
     cut = columns(figure)
     scopes = _scopes_to_print(cut, nodes)
-    text = {v: lines(n, scopes.get(v, "")) for v, n in nodes.items()}
-    placed = place(figure, cut, lambda n: size(text[n.id], style.looks[kind_of(n)]))
+    text = {v: lines(n, scopes.get(v, ""), show) for v, n in nodes.items()}
+    if overlay is not None:
+        text = {v: _overlaid(v, of_node, overlay) for v, of_node in text.items()}
+    placed = place(
+        figure, cut, lambda n: size(text[n.id], style.looks[kind_of(n)]), overlay.room if overlay else Room()
+    )
     g = graphviz.Digraph("computation", node_attr={"fontname": style.font, "margin": "0"})
     g.attr("graph", layout="nop2", outputorder="edgesfirst", fontname=style.font, pad="0.15", bgcolor="white")
     g.attr("edge", fontname=style.font, fontsize="9", fontcolor=GREY)
@@ -44,16 +57,31 @@ def dot_text(figure: Figure, style: Style | None = None) -> str:
     def draw(into: Any, ids: Iterable[str]) -> None:
         for v in ids:
             place = _geometry(*placed.at[v], *placed.sizes[v])
-            into.node(v, html_label(text[v]), **attributes(nodes[v], style), **place)
+            look = attributes(nodes[v], style)
+            if overlay is not None and v in overlay.faded:
+                look |= {"fillcolor": "white", "color": FADED, "penwidth": "1"}
+            into.node(v, html_label(text[v]), **look, **place)
 
     for k, box in enumerate(placed.boxes):
         _draw_box(g, f"cluster_{k}", box, "", style, draw)
     draw(g, placed.loose)
-    gaps = {n.id for n in figure.nodes if n.gap is not None}
-    for e, curve in zip(figure.edges, placed.curves, strict=True):
-        g.edge(e.source, e.target, **_edge(e, curve, style, {e.source, e.target} & gaps != set()))
-    _draw_legend(g, figure, style, placed.low - LEGEND_GAP, max(NARROWEST_LEGEND, placed.right))
+    gaps: dict[str | None, Gap] = {n.id: n.gap for n in figure.nodes if n.gap is not None}
+    for k, (e, curve) in enumerate(zip(figure.edges, placed.curves, strict=True)):
+        if overlay is None:
+            g.edge(e.source, e.target, **_edge(e, curve, style, not gaps.keys().isdisjoint((e.source, e.target))))
+        else:
+            _draw_stroke(g, e.source, e.target, curve, overlay.strokes[k])
+    low = placed.low
+    if overlay is not None:
+        _draw_captions(g, placed, overlay)
+        low = _draw_boundaries(g, cut, gaps, placed, overlay)
+    _draw_legend(g, figure, style, overlay, show, low - LEGEND_GAP, max(NARROWEST_LEGEND, placed.right))
     return str(g.source)
+
+
+def _overlaid(v: str, text: tuple[Line, ...], overlay: Overlay) -> tuple[Line, ...]:
+    text += overlay.inside.get(v, ())
+    return tuple(replace(line, color=FADED_TEXT) for line in text) if v in overlay.faded else text
 
 
 def _scopes_to_print(cut: Iterable[Column], nodes: Mapping[str, Node]) -> dict[str, str]:
@@ -92,31 +120,107 @@ def _edge(e: Edge, curve: Curve, style: Style, to_gap: bool) -> dict[str, str]:
     look = dict(style.edge) | (dict(style.crossing) if e.crossing else {})
     if to_gap:
         look |= style.to_gap
-    look["pos"] = " ".join([f"e,{_point(curve.tip)}", *map(_point, curve.points)])
+    look["pos"] = _spline(curve)
     if e.slot is not None:
         look |= {"label": str(e.slot), "lp": _point(curve.label)}
     return look
 
 
-def _draw_legend(g: Any, figure: Figure, style: Style, top: float, wide: float) -> None:
+def _draw_stroke(g: Any, source: str, target: str, curve: Curve, stroke: Stroke) -> None:
+    """The line in its full width, and over it a thin one with an arrow: else the arrow would grow with the line."""
+    dashes = {"style": "dashed"} if stroke.dashed else {}
+    if stroke.pen > THIN:
+        line = " ".join(map(_point, curve.points))
+        band = {"dir": "none", "class": "band", "penwidth": _number(stroke.pen)}
+        g.edge(source, target, color=stroke.color, pos=line, **band, **dashes)
+        dashes = {}
+    pen = {"penwidth": _number(min(stroke.pen, THIN)), "arrowsize": f"{0.6 + 0.07 * stroke.pen:.2f}"}
+    g.edge(source, target, color=stroke.color, pos=_spline(curve), **pen, **dashes)
+
+
+def _spline(curve: Curve) -> str:
+    return " ".join([f"e,{_point(curve.tip)}", *map(_point, curve.points)])
+
+
+def _draw_captions(g: Any, placed: Placement, overlay: Overlay) -> None:
+    sizes = [_caption_size(stroke.caption) if stroke.caption else None for stroke in overlay.strokes]
+    taken: list[Rectangle] = []
+    for v, (x, y) in placed.at.items():
+        wide, high = placed.sizes[v]
+        taken.append((x - wide / 2, y - high / 2, x + wide / 2, y + high / 2))
+    for k, (stroke, at) in enumerate(zip(overlay.strokes, spots(placed.curves, sizes, taken), strict=True)):
+        if at is not None:
+            _draw_caption(g, f"caption{k}", stroke.caption, at)
+
+
+def _caption_size(caption: tuple[Line, ...]) -> tuple[float, float]:
+    return max(map(width, caption)) + 4, sum(map(height, caption)) - 1
+
+
+def _draw_caption(g: Any, id: str, caption: tuple[Line, ...], at: tuple[float, float]) -> None:
+    look = {"shape": "box", "style": "rounded,filled", "fillcolor": "white", "color": "white", "penwidth": "0"}
+    g.node(id, html_label(caption), **look, **_geometry(*at, *_caption_size(caption)))
+
+
+def _draw_boundaries(
+    g: Any, cut: Sequence[Column], gaps: Mapping[str | None, Gap], placed: Placement, overlay: Overlay
+) -> float:
+    """Below the space to the right of each column of steps; returns the lowest y of all."""
+    low = placed.low
+    for k in range(len(cut) - 1):
+        last = gaps[cut[k].gap].last if cut[k].gap in gaps else cut[k].step
+        caption = overlay.boundaries.get(last) if last is not None else None
+        if caption:
+            _, high = _caption_size(caption)
+            x, y = (placed.borders[k][1] + placed.borders[k + 1][0]) / 2, placed.low - 8 - high / 2
+            _draw_caption(g, f"boundary{k}", caption, (x, y))
+            low = min(low, y - high / 2)
+    return low
+
+
+def _draw_legend(
+    g: Any, figure: Figure, style: Style, overlay: Overlay | None, show: Collection[str], top: float, wide: float
+) -> None:
     """Below the picture: samples of the shapes in rows, then sentences."""
+    size = 12 if overlay is None else min(20, max(12, round(wide / 110)))  # to be read on a slide
     low = top - SAMPLE[1] / 2
     with g.subgraph(name="cluster_legend") as c:
         at = 0.0
         for kind in kinds(figure, style):
-            words = Line(style.meanings[kind], 12)
-            room = SAMPLE[0] + width(words) + 34
-            if at > 0 and at + room > wide:
-                at, low = 0.0, low - SAMPLE[1] - 10
+            words = Line(style.meanings[kind], size)
+            at, low = _next_sample(at, low, SAMPLE[0], words, wide)
             c.node(f"legend_{kind}", "", **style.looks[kind].attributes, **_geometry(at + SAMPLE[0] / 2, low, *SAMPLE))
             _draw_words(c, f"legend_{kind}_text", words, at + SAMPLE[0] + 8, low)
-            at += room
+            at += SAMPLE[0] + width(words) + 34
+        if overlay is not None and overlay.samples:
+            at, low = 0.0, low - SAMPLE[1] - 10
+            for k, sample in enumerate(overlay.samples):
+                words = Line(sample.words, size)
+                at, low = _next_sample(at, low, STROKE, words, wide)
+                _draw_sample(c, f"legend_stroke{k}", sample.stroke, at, low)
+                _draw_words(c, f"legend_stroke{k}_text", words, at + STROKE + 8, low)
+                at += STROKE + width(words) + 34
         low -= SAMPLE[1] / 2 + 4
-        for k, sentence in enumerate(notes(figure)):
-            words = Line(sentence, 12)
+        for k, sentence in enumerate(notes(figure, overlay, show)):
+            words = Line(sentence, size)
             low -= height(words) + 1
             _draw_words(c, f"legend_note{k}", words, 0.0, low)
         c.attr("graph", bb=f"0,{_number(low - 10)},{_number(wide)},{_number(top)}", peripheries="0")
+
+
+def _next_sample(at: float, low: float, room: float, words: Line, wide: float) -> tuple[float, float]:
+    """Where the next sample stands: in the next row if this one is full."""
+    return (0.0, low - SAMPLE[1] - 10) if at > 0 and at + room + width(words) + 34 > wide else (at, low)
+
+
+def _draw_sample(c: Any, id: str, stroke: Stroke, left: float, y: float) -> None:
+    ends = (f"{id}_a", left), (f"{id}_b", left + STROKE)
+    for end, x in ends:
+        c.node(end, "", shape="point", style="invis", **_geometry(x, y, 1, 1))
+    middle = left + STROKE / 2
+    _draw_stroke(c, ends[0][0], ends[1][0], right_angled([(left, y), (left + STROKE, y)]), stroke)
+    if stroke.caption:
+        _draw_caption(c, f"{id}_caption", stroke.caption, (middle, y))
 
 
 def _draw_words(c: Any, id: str, words: Line, left: float, y: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, final
 
@@ -12,7 +13,10 @@ from .alt import alt_text
 from .dot import dot_text
 from .figure import Figure
 from .files import check_place, write
+from .flow import Currents
+from .overlay import Overlay
 from .render import FORMATS, RenderError, render
+from .style import SHOWN
 
 TITLE = "Computation graph"
 
@@ -22,15 +26,21 @@ class Drawing:
     """A picture of a computation. `print(d.dot)`, `d.save("lstm.png")`; in a notebook it shows itself.
 
     dot: the text that Graphviz draws. alt_text: a sentence for those who cannot see it.
-    figure: the nodes and edges, as data.
+    figure: the nodes and edges, as data. currents: what flows on them, if that was asked for.
     """
 
-    __slots__ = ("_svg", "alt_text", "dot", "figure")
+    __slots__ = ("_svg", "alt_text", "currents", "dot", "figure")
 
-    def __init__(self, figure: Figure) -> None:
-        self.figure = figure
-        self.dot = dot_text(figure)
-        self.alt_text = alt_text(figure)
+    def __init__(
+        self,
+        figure: Figure,
+        overlay: Overlay | None = None,
+        show: Collection[str] = SHOWN,
+        currents: Currents | None = None,
+    ) -> None:
+        self.figure, self.currents = figure, currents
+        self.dot = dot_text(figure, overlay=overlay, show=show)
+        self.alt_text = alt_text(figure, currents)
         self._svg: str | None = None
 
     def save(self, path: str | os.PathLike[str], dpi: float = 150, timeout: float = 60.0) -> Path:

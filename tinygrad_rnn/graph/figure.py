@@ -16,7 +16,7 @@ from .folding import common_scope, crosses
 from .summary import Value, norm, summary
 from .window import Gap, gaps_of
 
-Kind = Literal["operation", "parameter", "leaf", "constant", "gap"]
+Kind = Literal["operation", "parameter", "leaf", "constant", "gap", "sink"]
 Key = tuple[int, int]  # a drawn tensor: its index, and that of the first consumer it is drawn beside (-1: drawn once)
 
 MOST_ARROWS = 6  # from a leaf to operations outside any step
@@ -48,8 +48,9 @@ class Recorded(Protocol):
 class Node:
     """One drawn tensor, or a gap: what stands for the operations that are not drawn.
 
-    kind: an operation's result; a parameter; another leaf that requires a gradient; a constant; a gap.
-    index: of the tensor on the tape, -1 for a gap. Nodes share it where a tensor is drawn at each of its uses.
+    kind: an operation's result; a parameter; another leaf that requires a gradient; a constant; a gap; the sink in
+        which several losses end where flow is drawn.
+    index: of the tensor on the tape, -1 for none. Nodes share it where a tensor is drawn at each of its uses.
     gradient: the norm of what backward kept here, None if nothing was kept.
     tracked: whether there can be a gradient.
     output: it is one of those that were asked for, mostly a loss.

@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 Link = tuple[str, str]
@@ -63,6 +63,7 @@ def layout(
     lines: Sequence[Sequence[str]] = (),
     sides: Mapping[str, int] | None = None,
     room_above: Mapping[int, float] | None = None,
+    room: float = 0.0,
 ) -> Layout:
     """Arrange the nodes of a column.
 
@@ -71,6 +72,7 @@ def layout(
     lines: nodes to be kept beside each other in one row, from left to right, linked as a chain.
     sides: -1 for nodes that belong to the left, 1 for those to the right.
     room_above: extra space above the last row of run k, for borders and headings.
+    room: extra space between the nodes of a line.
     """
     sides = sides or {}
     links = list(dict.fromkeys(links))
@@ -78,7 +80,7 @@ def layout(
     if row is None:  # two lines that need each other cannot each be in one row
         lines = ()
         row = _rows(runs, links, lines, sides) or {}
-    entries, entry_of = _entries(runs, size, row, lines, sides)
+    entries, entry_of = _entries(runs, size, row, lines, sides, LINE_GAP + room)
     passing = _connect(entries, entry_of, row, links)
     rows = _ordered(entries)
     _spread(rows)
@@ -96,6 +98,23 @@ def layout(
         blocked=frozenset(_blocked(rows)),
         width=right - left,
         height=bounds[-1][1] if bounds else 0.0,
+    )
+
+
+def stretched(drawn: Layout, between_rows: float, sideways: float) -> Layout:
+    """The same layout with more room between rows, in points, and with its nodes so many times as far apart."""
+    level = {low: k for k, (low, _) in enumerate(drawn.rows)}
+    rows = tuple((low + k * between_rows, high + k * between_rows) for k, (low, high) in enumerate(drawn.rows))
+    return replace(
+        drawn,
+        x={v: x * sideways for v, x in drawn.x.items()},
+        y={v: y + drawn.row[v] * between_rows for v, y in drawn.y.items()},
+        rows=rows,
+        bends={
+            link: tuple((x * sideways, *rows[level[low]]) for x, low, _ in bends) for link, bends in drawn.bends.items()
+        },
+        width=drawn.width * sideways,
+        height=rows[-1][1] if rows else 0.0,
     )
 
 
@@ -146,6 +165,7 @@ def _entries(
     row: Mapping[str, int],
     lines: Sequence[Sequence[str]],
     sides: Mapping[str, int],
+    gap: float,
 ) -> tuple[list[_Entry], dict[str, tuple[_Entry, float]]]:
     line_of = {v: tuple(line) for line in lines for v in line}
     entries: list[_Entry] = []
@@ -155,8 +175,8 @@ def _entries(
             continue
         nodes = line_of.get(v, (v,))
         widths = [size[w][0] for w in nodes]
-        total = sum(widths) + LINE_GAP * (len(nodes) - 1)
-        starts = [sum(widths[:k]) + LINE_GAP * k for k in range(len(nodes))]
+        total = sum(widths) + gap * (len(nodes) - 1)
+        starts = [sum(widths[:k]) + gap * k for k in range(len(nodes))]
         offsets = tuple(start + width / 2 - total / 2 for start, width in zip(starts, widths, strict=True))
         side = sides.get(nodes[0], 0) or sides.get(nodes[-1], 0)
         entry = _Entry(row[v], total, max(size[w][1] for w in nodes), side, nodes, offsets)

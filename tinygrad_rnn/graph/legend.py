@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from .figure import Figure, Node
-from .style import Style, kind_of
+from .overlay import Overlay
+from .style import SHOWN, Style, kind_of
 
 
 def kinds(figure: Figure, style: Style) -> list[str]:
@@ -12,23 +15,23 @@ def kinds(figure: Figure, style: Style) -> list[str]:
     return [kind for kind in style.looks if kind in found]
 
 
-def notes(figure: Figure) -> list[str]:
+def notes(figure: Figure, overlay: Overlay | None = None, show: Collection[str] = SHOWN) -> list[str]:
     """Sentences for below the picture."""
-    found = []
-    if any(e.crossing for e in figure.edges):
+    found = list(overlay.notes) if overlay is not None else []
+    if any(e.crossing for e in figure.edges) and overlay is None:
         found.append("Heavy arrows lead from one time step to another: the states.")
-    if any(e.slot is not None for e in figure.edges):
+    if any(e.slot is not None for e in figure.edges) and overlay is None:
         found.append("Numbers at arrows: which input of the operation, counted from 0.")
-    found += _gradient_notes([n for n in figure.nodes if n.tracked])
+    if "gradient" in show:
+        found += _gradient_notes([n for n in figure.nodes if n.tracked])
     if any(n.again for n in figure.nodes):
         found.append("Dashed: a result drawn again beside its use; its own operation is drawn once.")
     if any(n.replaced for n in figure.nodes):
         found.append("“data replaced since”: these are not the values that the operations here were computed with.")
     hidden = sum(n.gap.operations for n in figure.nodes if n.gap is not None)
     if hidden:
-        found.append(
-            f"Of {figure.operations:,} operations {hidden:,} are not drawn; dashed arrows lead to and from them."
-        )
+        arrows = "" if overlay is not None else "; dashed arrows lead to and from them"
+        found.append(f"Of {figure.operations:,} operations {hidden:,} are not drawn{arrows}.")
     return found
 
 

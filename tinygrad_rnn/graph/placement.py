@@ -13,7 +13,8 @@ from .columns import Column
 from .curves import Curve
 from .edges import Frame, curves
 from .figure import Figure, Node
-from .layout import Layout, apart
+from .layout import Layout, apart, stretched
+from .overlay import Room
 from .wires import TRACK, plan, tracks
 
 GUTTER = 36.0  # between columns, when no wire runs up or down there
@@ -38,13 +39,15 @@ class Placement:
     high: float
 
 
-def place(figure: Figure, cut: Sequence[Column], size: Callable[[Node], Size]) -> Placement:
+def place(figure: Figure, cut: Sequence[Column], size: Callable[[Node], Size], room: Room | None = None) -> Placement:
     """Lay a figure out, time from left to right.
 
-    cut: its columns. size: how much room the text and the shape of a node need.
+    cut: its columns. size: how much room the text and the shape of a node need. room: more of it between nodes.
     """
+    room = room or Room()
     column_of = {v: k for k, c in enumerate(cut) for v in (*c.loose, *(v for run in c.runs for v in run.nodes))}
-    drawn, sizes = layouts(figure, cut, column_of, size)
+    tight, sizes = layouts(figure, cut, column_of, size, room.lines)
+    drawn = [stretched(d, room.rows, room.sideways) for d in tight]
     y, top = _heights(figure, cut, drawn, column_of, sizes)
     gaps = frozenset(c.gap for c in cut if c.gap is not None)
     sizes |= {v: (sizes[v][0], top) for v in gaps}
@@ -52,7 +55,7 @@ def place(figure: Figure, cut: Sequence[Column], size: Callable[[Node], Size]) -
     rows = _row_bounds(cut, drawn, y, sizes)
     wires = plan(figure.edges, column_of, y, rows, blocked, gaps)
     track = tracks(wires)
-    x, borders = _widths(cut, drawn, sizes, track)
+    x, borders = _widths(cut, drawn, sizes, track, GUTTER + room.columns)
     at = {v: (x[v], y[v]) for v in x}
     boxes = tuple(box_around(c, *borders[k], at, sizes) for k, c in enumerate(cut) if has_box(c))
     top = max([top, *(b.border[3] for b in boxes)])
@@ -128,12 +131,16 @@ def _row_bounds(
 
 
 def _widths(
-    cut: Sequence[Column], drawn: Sequence[Layout], sizes: Mapping[str, Size], track: Mapping[tuple[int, str], int]
+    cut: Sequence[Column],
+    drawn: Sequence[Layout],
+    sizes: Mapping[str, Size],
+    track: Mapping[tuple[int, str], int],
+    gutter: float,
 ) -> tuple[dict[str, float], list[tuple[float, float]]]:
     """The x of every node, and the left and right border of every column."""
     used: dict[int, int] = defaultdict(int)
-    for (gutter, _), k in track.items():
-        used[gutter] = max(used[gutter], k + 1)
+    for (between, _), k in track.items():
+        used[between] = max(used[between], k + 1)
     x: dict[str, float] = {}
     borders: list[tuple[float, float]] = []
     at = 0.0
@@ -141,7 +148,7 @@ def _widths(
         places, wide = _across(c, d, sizes)
         x |= {v: at + place for v, place in places.items()}
         borders.append((at, at + wide))
-        at += wide + GUTTER + TRACK * max(0, used[k] - 1)
+        at += wide + gutter + TRACK * max(0, used[k] - 1)
     return x, borders
 
 

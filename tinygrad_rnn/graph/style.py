@@ -6,7 +6,7 @@ has a shape of its own too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .figure import Node
@@ -21,6 +21,7 @@ LIGHT_BLUE, LIGHT_GREEN, LIGHT_VERMILLION = "#CFE8F8", "#BFE6DA", "#F8D5BF"
 LIGHT_ORANGE, LIGHT_YELLOW = "#FBE3B0", "#FBF7C4"
 
 SMALL = 9
+SHOWN = ("shape", "value", "gradient")  # the facts in a node if nothing else is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ LOOKS = {
     "constant": _look("note", LIGHT_YELLOW, DARK_YELLOW, x=9.0),
     "output": _look("octagon", LIGHT_VERMILLION, VERMILLION, pen="2.4", x=14.0, y=9.0),
     "gap": _look("box", WHITE, PALE, "dashed,filled", x=10.0),
+    "sink": _look("doubleoctagon", WHITE, VERMILLION, pen="1.6", x=14.0, y=9.0),
 }
 MEANINGS = {
     "landmark": "named result",
@@ -53,6 +55,7 @@ MEANINGS = {
     "constant": "constant",
     "output": "loss or output",
     "gap": "not drawn",
+    "sink": "where the losses are added up",
 }
 
 
@@ -72,6 +75,15 @@ class Style:
     scope_box: Mapping[str, str] = field(default_factory=lambda: {"color": "#8FB3C9", "fillcolor": "#EBF1F5"})
 
 
+def checked_facts(show: Sequence[str] | None, otherwise: Sequence[str]) -> tuple[str, ...]:
+    """Raises ValueError for facts that there are none of."""
+    if show is None:
+        return tuple(otherwise)
+    if isinstance(show, str) or not set(show) <= set(SHOWN):
+        raise ValueError(f"show is a list of facts, of {', '.join(map(repr, SHOWN))}; got {show!r}")
+    return tuple(show)
+
+
 def kind_of(node: Node) -> str:
     """Which look a node has."""
     if node.output:
@@ -87,17 +99,18 @@ def attributes(node: Node, style: Style) -> dict[str, str]:
     return look
 
 
-def lines(node: Node, scope: str = "") -> tuple[Line, ...]:
-    """The text of a node. scope: where it is within the box that it is drawn in."""
+def lines(node: Node, scope: str = "", show: Collection[str] = SHOWN) -> tuple[Line, ...]:
+    """The text of a node. scope: where it is within the box that it is drawn in. show: which facts."""
     if node.gap is not None:
         return _gap_lines(node)
     if _is_plain_number(node):
         return (Line(number(node.value.low), 11),) if node.value and node.value.low is not None else ()
-    operation = "/".join(filter(None, [visible(scope) if scope else "", node.operation])) if node.operation else ""
+    scope = visible(scope) if scope and (show or not node.name) else ""  # few words where there are few facts
+    operation = "/".join(filter(None, [scope, node.operation])) if node.operation else ""
     found = _heading(node, operation)
     if node.value is not None:
-        found += [Line(text, SMALL if not node.output else 12) for text in _facts(node)]
-    if node.tracked:
+        found += [Line(text, SMALL if not node.output else 12) for text in _facts(node, show)]
+    if node.tracked and "gradient" in show:
         found.append(Line(gradient_text(node.gradient), SMALL))
     if node.replaced:
         found.append(Line("data replaced since", SMALL, italic=True))
@@ -120,10 +133,11 @@ def _fitting(name: str, size: int) -> int:
     return max(10, min(size, int(size * 5 / max(5, len(name))))) if len(name) > 3 else size
 
 
-def _facts(node: Node) -> list[str]:
+def _facts(node: Node, show: Collection[str]) -> list[str]:
     assert node.value is not None
-    shape, value = shape_text(node.value), value_text(node.value)
-    return [f"{shape} {value}"] if node.value.shape == () else [shape, value]
+    facts = {"shape": shape_text(node.value), "value": value_text(node.value)}
+    found = [fact for what, fact in facts.items() if what in show]
+    return [" ".join(found)] if node.value.shape == () and found else found
 
 
 def _is_plain_number(node: Node) -> bool:

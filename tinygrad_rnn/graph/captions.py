@@ -1,0 +1,107 @@
+"""Where the numbers on edges stand: on their own curve, off every node and other number, away from other curves."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from .curves import ARROW, Curve, Point
+
+Rectangle = tuple[float, float, float, float]  # left, low, right, high
+Place = tuple[int, int]
+
+TILE = 48.0  # of the grid by which neighbours are found
+STEP = 5.0  # between the places on a curve that are tried
+ON_NODE, ON_NUMBER, ON_CURVE = 1000.0, 400.0, 3.0  # what they cost, against at most 1 for standing off the middle
+CLEAR = 2.0  # between a number and what is beside it
+
+
+def spots(
+    curves: Sequence[Curve], sizes: Sequence[tuple[float, float] | None], taken: Sequence[Rectangle]
+) -> list[Point | None]:
+    """The centre of each number, None where there is none to place.
+
+    sizes: the width and height of the number of each curve. taken: where nodes and headings are.
+    """
+    points = [_points(curve) for curve in curves]
+    busy: dict[Place, list[Rectangle]] = defaultdict(list)
+    for border in taken:
+        for tile in _tiles(border):
+            busy[tile].append(border)
+    lines: dict[Place, list[tuple[float, float, int]]] = defaultdict(list)
+    for k, along in enumerate(points):
+        for x, y in along:
+            lines[math.floor(x / TILE), math.floor(y / TILE)].append((x, y, k))
+    numbers: dict[Place, list[Rectangle]] = defaultdict(list)
+    found: list[Point | None] = [None] * len(curves)
+    # The shortest curves have the least choice.
+    for k in sorted((k for k, size in enumerate(sizes) if size is not None), key=lambda k: (len(points[k]), k)):
+        size = sizes[k]
+        assert size is not None
+        best = min((_cost(k, at, along, size, busy, numbers, lines), along, at) for along, at in _candidates(points[k]))
+        found[k] = best[2]
+        border = _around(best[2], size)
+        for tile in _tiles(border):
+            numbers[tile].append(border)
+    return found
+
+
+def _points(curve: Curve) -> list[Point]:
+    """Points along the curve, about equally far apart, from its beginning to its arrow."""
+    found = [curve.points[0]]
+    for k in range(0, len(curve.points) - 1, 3):
+        a, b, c, d = curve.points[k : k + 4]
+        length = math.dist(a, b) + math.dist(b, c) + math.dist(c, d)
+        count = max(1, round(length / STEP))
+        for j in range(1, count + 1):
+            t = j / count
+            p, q, r, s = (1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3
+            found.append((p * a[0] + q * b[0] + r * c[0] + s * d[0], p * a[1] + q * b[1] + r * c[1] + s * d[1]))
+    return found
+
+
+def _candidates(points: Sequence[Point]) -> Iterator[tuple[float, Point]]:
+    """How far off the middle, from 0 to 1, and where. The arrow counts as part of the line."""
+    last = len(points) - 1 + ARROW / STEP
+    stride = max(1, len(points) // 40)
+    for j in range(0, len(points), stride):
+        yield abs(2 * j / last - 1), points[j]
+
+
+def _cost(
+    k: int,
+    at: Point,
+    off: float,
+    size: tuple[float, float],
+    busy: dict[Place, list[Rectangle]],
+    numbers: dict[Place, list[Rectangle]],
+    lines: dict[Place, list[tuple[float, float, int]]],
+) -> float:
+    border = left, low, right, high = _around(at, size)
+    cost = off
+    for tile in _tiles(border):
+        cost += ON_NODE * sum(_overlap(border, other) for other in busy.get(tile, ()))
+        cost += ON_NUMBER * sum(_overlap(border, other) for other in numbers.get(tile, ()))
+        cost += ON_CURVE * sum(
+            other != k and left < x < right and low < y < high for x, y, other in lines.get(tile, ())
+        )
+    return cost
+
+
+def _around(at: Point, size: tuple[float, float]) -> Rectangle:
+    wide, high = size[0] / 2 + CLEAR, size[1] / 2 + CLEAR
+    return at[0] - wide, at[1] - high, at[0] + wide, at[1] + high
+
+
+def _overlap(a: Rectangle, b: Rectangle) -> float:
+    """0 where a and b are apart, else from a tenth on, more the more of a is covered by b."""
+    wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    return 0.1 + wide * high / ((a[2] - a[0]) * (a[3] - a[1])) if wide > 0 and high > 0 else 0.0
+
+
+def _tiles(border: Rectangle) -> Iterator[Place]:
+    left, low, right, high = (math.floor(v / TILE) for v in border)
+    for i in range(left, right + 1):
+        for j in range(low, high + 1):
+            yield i, j
