@@ -1,6 +1,7 @@
 """«vanished», «exactly zero», «no path» and «underflowed» are different words, in every output."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -118,3 +119,13 @@ def test_parts_of_a_partition_and_numbers_of_crossings_tell_no_path_from_underfl
     assert len(fewer) == 500 - 1
     assert all(str(part).endswith("no path") for part in fewer)
     assert "underflowed" in str(all_of_them)
+
+
+def test_an_explanation_tells_underflow_from_0_too():
+    w, _, _, loss = logistic(400, start=0.0)
+    explained = tg.trace_gradient(loss, to=w).explain()
+    rows = {int(line.split()[0]): line for line in str(explained).splitlines()[3:-1]}
+    assert "underflowed" in rows[20]
+    assert "0 exactly" in rows[0]
+    assert explained.terms[-21].log10 == pytest.approx(tg.trace_gradient(loss, to=w).log10_norms()[20], rel=1e-12)
+    assert re.search(r"\$10\^\{-\d+\}\$ underflowed", explained.render("latex"))

@@ -8,6 +8,8 @@ state is held fixed; the total derivative in its place would count earlier uses 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +22,8 @@ from .automaton import Paths
 from .jacobians import partial_jacobian, state_jacobians
 from .measure import magnitude, norms_over, percent, shares_of
 from .oversights import last_steps, steps_read
+from .scaled import log10_norms
+from .uses import uses_of
 
 Array = npt.NDArray[Any]
 Format = Literal["text", "markdown", "latex"]
@@ -28,7 +32,10 @@ MOST_ELEMENTS = 50_000_000  # of one d+s_i/dtheta
 
 @dataclass(frozen=True)
 class Term:
-    """One term of the sum. step: i, counted from 0. The three factors' spectral norms multiply to the bound."""
+    """One term of the sum. step: i, counted from 0. The three factors' spectral norms multiply to the bound.
+
+    log10: of the norm, also where that itself underflows; -inf where the term is exactly 0.
+    """
 
     step: int
     lag: int
@@ -38,6 +45,7 @@ class Term:
     norm: float
     share: float
     cumulative: float
+    log10: float
     contribution: Array
 
     @property
@@ -96,6 +104,8 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
         raise ValueError("explain() writes out every factor, which is too much for this model: use a smaller one")
     (by_state,) = [np.hstack(partial_jacobian((loss,), states[steps[-1]]))]
     jacobians = state_jacobians([states[t] for t in steps])
+    uses = uses_of(paths.losses, source)
+    logs = dict(zip(uses.steps, log10_norms(uses)[0].tolist(), strict=True))
     terms: list[Term] = []
     total, cumulative = np.zeros(source.shape), 0.0
     for k in range(len(steps) - 1, -1, -1):
@@ -117,6 +127,7 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
                 norm=norm,
                 share=share,
                 cumulative=cumulative,
+                log10=logs.get(steps[k], -math.inf),
                 contribution=contribution,
             )
         )
@@ -144,9 +155,9 @@ _HEAD = ("i", "from 1", "|dL/ds|", "|ds/ds_i|", "|d+s_i|", "bound", "norm", "sha
 
 def _rows(e: Explanation) -> Iterable[tuple[str, ...]]:
     for term in e.terms:
-        factors = (term.loss_by_state, term.state_by_state, term.state_by_source, term.bound, term.norm)
+        factors = map(magnitude, (term.loss_by_state, term.state_by_state, term.state_by_source, term.bound))
         shares = (percent(term.share), percent(term.cumulative))
-        yield (str(term.step), str(term.step + 1), *map(magnitude, factors), *shares)
+        yield (str(term.step), str(term.step + 1), *factors, magnitude(term.norm, term.log10), *shares)
 
 
 def _checked(e: Explanation) -> str:
@@ -191,9 +202,14 @@ def _latex(e: Explanation) -> str:
         rf"\[ \frac{{\partial L}}{{\partial {source}}} = \sum_{{i}} \frac{{\partial L}}{{\partial s_\tau}}"
         rf"\frac{{\partial s_\tau}}{{\partial s_i}} \frac{{\partial^{{+}} s_i}}{{\partial {source}}} \]"
     )
-    rows = [" & ".join(cell.replace("%", r"\%") for cell in row) + r" \\" for row in _rows(e)]
+    rows = [" & ".join(map(_cell, row)) + r" \\" for row in _rows(e)]
     begin = [formula, r"\begin{tabular}{" + "r" * len(titles) + "}", " & ".join(titles) + r" \\", r"\hline"]
     return "\n".join([*begin, *rows, r"\end{tabular}", "", _checked(e).replace("%", r"\%")])
+
+
+def _cell(text: str) -> str:
+    """The text of a cell in LaTeX: powers of ten in math, percents escaped."""
+    return re.sub(r"10\^(-?\d+)", r"$10^{\1}$", text).replace("%", r"\%")
 
 
 _RENDERERS = {"text": _text, "markdown": _markdown, "latex": _latex}
