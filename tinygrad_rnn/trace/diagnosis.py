@@ -125,9 +125,18 @@ def _trend(logs: Logs) -> tuple[str, float, str]:
 
 
 def _by_name(logs: Logs, by_name: dict[str, Logs]) -> str:
+    """Along which states it goes: half-way, and over all step boundaries."""
     middle = sorted(logs)[len(logs) // 2]
     parts = [f"10^{at[middle]:.1f} in {name}" for name, at in sorted(by_name.items()) if middle in at]
-    return f"Half-way, into step {middle}, the norm of what crosses is {', '.join(parts)}."
+    said = f"Half-way, into step {middle}, the norm of what crosses is {', '.join(parts)}."
+    if len(by_name) < 2:
+        return said
+    most = {step: max(at.get(step, -math.inf) for at in by_name.values()) for step in logs}
+    ahead = {name: sum(log >= most[step] for step, log in at.items()) for name, at in by_name.items()}
+    route = max(ahead, key=lambda name: ahead[name])
+    return (
+        f"{said} It goes along {route} above all, into {ahead[route]} of {len(logs)} steps more than along any other."
+    )
 
 
 @dataclass(frozen=True)
