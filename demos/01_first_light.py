@@ -11,12 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import PercentFormatter
 from tqdm import tqdm
 
 import tinygrad_rnn as tg
@@ -27,8 +22,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import characters
 
 LAYERS = {"RNN": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
-COLOURS = {"RNN": "#D55E00", "LSTM": "#0072B2", "GRU": "#009E73"}  # Okabe and Ito's, told apart by the colour-blind
-MARKERS = {"RNN": "o", "LSTM": "s", "GRU": "^"}
 HIDDEN, EMBEDDING, BATCH, STEPS, UPDATES = 96, 32, 32, 50, 400
 TRACED = 40  # characters from the first use of W_hh to the loss
 Traces = dict[str, dict[str, tg.Ledger]]  # before and after training, by model
@@ -118,29 +111,6 @@ def table(traces: Traces) -> str:
     return "\n".join(lines)
 
 
-def plot(traces: Traces, path: Path) -> None:
-    """Share and norm against lag: one column before training, one after."""
-    figure, axes = plt.subplots(2, 2, figsize=(11, 7), sharex=True, sharey="row", layout="constrained")
-    for column, (when, by_model) in enumerate(traces.items()):
-        for name, ledger in by_model.items():
-            lags = ledger.lags()
-            style: dict[str, Any] = {"color": COLOURS[name], "marker": MARKERS[name], "markersize": 4, "label": name}
-            steps_back = [at.lag for at in lags]
-            axes[0, column].plot(steps_back, [at.share for at in lags], **style)
-            axes[0, column].plot(steps_back, [at.cumulative for at in lags], color=COLOURS[name], linestyle=":")
-            axes[1, column].semilogy(steps_back, [at.norm or np.nan for at in lags], **style)
-        axes[0, column].set_title(when)
-        axes[0, column].axhline(0, color="0.6", linewidth=0.8)
-        axes[1, column].set_xlabel("lag: steps from the loss back to the use of $W_{hh}$")
-    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes[0, 0].set_ylabel("share of the gradient\n(dotted: of this lag and all nearer ones)")
-    axes[1, 0].set_ylabel("norm of the contribution")
-    axes[0, 1].legend(loc="center right")
-    figure.suptitle("Where the gradient of one loss by the recurrent weight comes from")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-
-
 def words(traces: Traces, bits: dict[str, float], ngrams: list[float]) -> list[str]:
     """What to look at, with this run's own numbers."""
     before, after = traces.values()
@@ -183,7 +153,8 @@ def main(out: Path = Path("out")) -> None:
     print("  " + "   ".join(f"{n}-gram {b:.2f}" for n, b in enumerate(ngrams, start=1)))
     print(table(traces))
 
-    plot(traces, out / "gradient_by_lag.png")
+    plot = tg.plot_lags(traces, title="Where the gradient by the recurrent weight comes from")
+    plot.save(out / "gradient_by_lag.png", dpi=110)
     for name, model in models.items():
         draw(model, text, out / f"{name.lower()}_unrolled.png")
     print("\nWhat to look at:")

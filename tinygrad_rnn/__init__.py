@@ -20,8 +20,14 @@ from .engine.derivatives import vjp as vjp
 from .engine.functions import *  # noqa: F403 - it lists its names in __all__
 from .engine.tensor import Tensor as Tensor
 from .graph import Drawing as Drawing
+from .graph import Plot as Plot
 from .graph import RenderError as RenderError
 from .graph import draw as draw
+from .graph import plot_gates as plot_gates
+from .graph import plot_jacobians as plot_jacobians
+from .graph import plot_lags as plot_lags
+from .graph import plot_ledger as plot_ledger
+from .graph import plot_spectrum as plot_spectrum
 from .trace import Boundary as Boundary
 from .trace import Diagnosis as Diagnosis
 from .trace import Flow as Flow
@@ -31,6 +37,7 @@ from .trace import Ledger as Ledger
 from .trace import Part as Part
 from .trace import Route as Route
 from .trace import RouteError as RouteError
+from .trace import Spectrum as Spectrum
 from .trace import StateJacobians as StateJacobians
 from .trace import StreamingLedger as StreamingLedger
 from .trace import Use as Use

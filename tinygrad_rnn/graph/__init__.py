@@ -9,6 +9,8 @@
     overlay.py, captions.py                   what is laid over a figure, and where numbers on edges stand
     style.py, labels.py, legend.py, alt.py    shapes and colours, text
     dot.py, render.py, drawing.py             DOT text, pictures, what the user holds
+    plot.py, plot_*.py                        plots: ledger, lags, spectrum, gates, Jacobians
+    accessible.py, files.py                   words inside the pictures; files, all or nothing
 
 No module here knows of networks or the debugger, and of traces only flow.py and what draws it.
 """
@@ -24,10 +26,25 @@ from .drawing import Drawing
 from .figure import Figure, ancestors, figure
 from .flow import currents, flow_asked_for
 from .flow_look import overlay
+from .plot import Plot
+from .plot_gates import plot_gates
+from .plot_jacobians import plot_jacobians
+from .plot_lags import plot_lags
+from .plot_tables import plot_ledger, plot_spectrum
 from .render import RenderError
 from .style import SHOWN, checked_facts
 
-__all__ = ["Drawing", "RenderError", "draw"]
+__all__ = [
+    "Drawing",
+    "Plot",
+    "RenderError",
+    "draw",
+    "plot_gates",
+    "plot_jacobians",
+    "plot_lags",
+    "plot_ledger",
+    "plot_spectrum",
+]
 
 VIEWS: dict[str, Callable[[Sequence[Tensor], tuple[int, int] | None], Figure]] = {"ops": figure, "cells": cells}
 

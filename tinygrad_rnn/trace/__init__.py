@@ -16,6 +16,7 @@ from .ledger import StreamingLedger as StreamingLedger
 from .measure import magnitude as magnitude
 from .measure import percent as percent
 from .parts import Part as Part
+from .parts import Spectrum as Spectrum
 from .parts import jacobian_parts as jacobian_parts
 from .question import GradientTrace as GradientTrace
 from .question import trace_gradient as trace_gradient
