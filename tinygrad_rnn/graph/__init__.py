@@ -6,7 +6,9 @@
     layout.py, alike.py                       rows and places inside one step, the same for all steps alike
     placement.py, boxes.py, wires.py, edges.py, curves.py    the steps beside each other, borders, lines
     flow.py, flow_look.py                     shares of the gradient on nodes and edges, and how they are drawn
+    highlight.py                              a gate in colour, the rest grey
     overlay.py, captions.py                   what is laid over a figure, and where numbers on edges stand
+    contents.py                               numbers, slopes and saturation inside nodes
     style.py, labels.py, legend.py, alt.py    shapes and colours, text
     dot.py, render.py, drawing.py             DOT text, pictures, what the user holds
     plot.py, plot_*.py                        plots: ledger, lags, spectrum, gates, Jacobians
@@ -22,17 +24,19 @@ from collections.abc import Callable, Sequence
 from ..engine.tensor import Tensor
 from ..trace import Flow, GradientTrace, Route
 from .cells import cells
+from .contents import checked_facts, contents
 from .drawing import Drawing
 from .figure import Figure, ancestors, figure
 from .flow import currents, flow_asked_for
 from .flow_look import overlay
+from .highlight import highlighted
 from .plot import Plot
 from .plot_gates import plot_gates
 from .plot_jacobians import plot_jacobians
 from .plot_lags import plot_lags
 from .plot_tables import plot_ledger, plot_spectrum
 from .render import RenderError
-from .style import SHOWN, checked_facts
+from .style import SHOWN
 
 __all__ = [
     "Drawing",
@@ -69,8 +73,10 @@ def draw(
     highlight: a route, with flow_to: only the flow of its paths is in colour, as in highlight=tg.across("c*").
         A name, or several, such as "f": with flow_to the paths that meet one of them; without, what each of them is
         computed from and what is computed from it, as far as to the next named results.
-    show: which facts stand in the nodes: any of "shape", "value", "gradient". None shows all three, or none of them
-        where flow_to or highlight is given. Gradients are those that `backward(keep="all")` kept.
+    show: which facts stand in the nodes: "shape"; "value", the smallest and the largest; "gradient", the norm of what
+        `backward(keep="all")` kept; "numbers" of small tensors in shaded cells; "slope", the range of the local
+        derivative of sigmoid, tanh and the like; "saturation", how many units of a gate are flat. None shows the first
+        three, or nothing where flow_to or highlight is given.
     """
     if isinstance(outputs, Tensor):
         outputs = [outputs]
@@ -83,7 +89,15 @@ def draw(
         raise ValueError(f"view is one of {', '.join(map(repr, VIEWS))}; got {view!r}")
     drawn = VIEWS[view](outputs, steps)
     facts = checked_facts(show, () if flow_to is not None or highlight is not None else SHOWN)
-    if flow_to is None:
-        return Drawing(drawn, show=facts)
-    found = currents(drawn, flow_asked_for(outputs, flow_to, highlight), ancestors(outputs))
-    return Drawing(found.figure, overlay(found), facts, found)
+    tape = ancestors(outputs)
+    inside = contents(drawn, tape, facts)
+    if flow_to is not None:
+        found = currents(drawn, flow_asked_for(outputs, flow_to, highlight), tape)
+        return Drawing(found.figure, overlay(found), facts, inside, found)
+    if isinstance(highlight, Route):
+        raise ValueError(
+            f"highlight={highlight}: the paths of a route begin somewhere; say where with flow_to=, a weight, an input "
+            'or a state. Without flow_to, highlight takes names such as "f"'
+        )
+    names = [highlight] if isinstance(highlight, str) else highlight
+    return Drawing(drawn, None if names is None else highlighted(drawn, names), facts, inside)

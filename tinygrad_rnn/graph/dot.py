@@ -14,9 +14,10 @@ import graphviz
 from .boxes import Box, heading
 from .captions import Rectangle, spots
 from .columns import Column, columns
+from .contents import Contents
 from .curves import Curve, right_angled
 from .figure import Edge, Figure, Node
-from .labels import Line, height, html_label, width
+from .labels import Line, Row, height, html_label, width
 from .legend import kinds, notes
 from .overlay import FADED, FADED_TEXT, Overlay, Room, Stroke
 from .placement import Placement, place
@@ -33,20 +34,23 @@ Draw = Callable[[Any, Iterable[str]], None]
 
 
 def dot_text(
-    figure: Figure, style: Style | None = None, overlay: Overlay | None = None, show: Collection[str] = SHOWN
+    figure: Figure,
+    style: Style | None = None,
+    overlay: Overlay | None = None,
+    show: Collection[str] = SHOWN,
+    contents: Contents | None = None,
 ) -> str:
     """The picture of a figure as DOT.
 
     style: shapes, colours, fonts and what the legend says, as data. overlay: what is laid over it, such as flow.
-    show: which facts are in the nodes.
+    show: which facts are in the nodes. contents: more of them.
     """
-    style = style or Style()
+    style, contents = style or Style(), contents or Contents()
     nodes = {n.id: n for n in figure.nodes}
     cut = columns(figure)
     scopes = _scopes_to_print(cut, nodes)
-    text = {v: lines(n, scopes.get(v, ""), show) for v, n in nodes.items()}
-    if overlay is not None:
-        text = {v: _overlaid(v, of_node, overlay) for v, of_node in text.items()}
+    text: dict[str, tuple[Row, ...]] = {v: lines(n, scopes.get(v, ""), show) for v, n in nodes.items()}
+    text = {v: _overlaid(v, (*of_node, *contents.inside.get(v, ())), overlay) for v, of_node in text.items()}
     placed = place(
         figure, cut, lambda n: size(text[n.id], style.looks[kind_of(n)]), overlay.room if overlay else Room()
     )
@@ -75,13 +79,18 @@ def dot_text(
     if overlay is not None:
         _draw_captions(g, placed, overlay)
         low = _draw_boundaries(g, cut, gaps, placed, overlay)
-    _draw_legend(g, figure, style, overlay, show, low - LEGEND_GAP, max(NARROWEST_LEGEND, placed.right))
+    said = [*notes(figure, overlay, show), *contents.notes]
+    _draw_legend(g, figure, style, overlay, said, low - LEGEND_GAP, max(NARROWEST_LEGEND, placed.right))
     return str(g.source)
 
 
-def _overlaid(v: str, text: tuple[Line, ...], overlay: Overlay) -> tuple[Line, ...]:
+def _overlaid(v: str, text: tuple[Row, ...], overlay: Overlay | None) -> tuple[Row, ...]:
+    if overlay is None:
+        return text
     text += overlay.inside.get(v, ())
-    return tuple(replace(line, color=FADED_TEXT) for line in text) if v in overlay.faded else text
+    if v not in overlay.faded:
+        return text
+    return tuple(replace(row, color=FADED_TEXT) if isinstance(row, Line) else row for row in text)
 
 
 def _scopes_to_print(cut: Iterable[Column], nodes: Mapping[str, Node]) -> dict[str, str]:
@@ -179,7 +188,7 @@ def _draw_boundaries(
 
 
 def _draw_legend(
-    g: Any, figure: Figure, style: Style, overlay: Overlay | None, show: Collection[str], top: float, wide: float
+    g: Any, figure: Figure, style: Style, overlay: Overlay | None, said: Sequence[str], top: float, wide: float
 ) -> None:
     """Below the picture: samples of the shapes in rows, then sentences."""
     size = 12 if overlay is None else min(20, max(12, round(wide / 110)))  # to be read on a slide
@@ -201,7 +210,7 @@ def _draw_legend(
                 _draw_words(c, f"legend_stroke{k}_text", words, at + STROKE + 8, low)
                 at += STROKE + width(words) + 34
         low -= SAMPLE[1] / 2 + 4
-        for k, sentence in enumerate(notes(figure, overlay, show)):
+        for k, sentence in enumerate(said):
             words = Line(sentence, size)
             low -= height(words) + 1
             _draw_words(c, f"legend_note{k}", words, 0.0, low)

@@ -10,6 +10,7 @@ from typing import Any, final
 
 from .accessible import described_png, described_svg
 from .alt import alt_text
+from .contents import Contents
 from .dot import dot_text
 from .figure import Figure
 from .files import check_place, write
@@ -36,10 +37,11 @@ class Drawing:
         figure: Figure,
         overlay: Overlay | None = None,
         show: Collection[str] = SHOWN,
+        contents: Contents | None = None,
         currents: Currents | None = None,
     ) -> None:
         self.figure, self.currents = figure, currents
-        self.dot = dot_text(figure, overlay=overlay, show=show)
+        self.dot = dot_text(figure, overlay=overlay, show=show, contents=contents)
         self.alt_text = alt_text(figure, currents)
         self._svg: str | None = None
 

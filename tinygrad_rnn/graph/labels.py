@@ -29,6 +29,27 @@ class Line:
     color: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a grid. color: of its ground. light: whether its text is white."""
+
+    text: str
+    color: str
+    light: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Shaded cells. wide: with room for a number in each."""
+
+    rows: tuple[tuple[Cell, ...], ...]
+    wide: bool
+
+
+Row = Line | Grid
+WIDE_CELL, NARROW_CELL = (34.0, 14.0), (10.0, 10.0)
+
+
 def visible(text: str) -> str:
     """The text with control characters as pictures (␊), and other invisible ones, lone surrogates and the characters
     that turn the direction of writing as ‹U+202E›. Longer than `LONGEST` is cut, and how long it was is said."""
@@ -59,9 +80,29 @@ def escaped(text: str) -> str:
     return html.escape(_EDGE_SPACE.sub("\u00a0", backslashes)).replace("]", "&#93;")
 
 
-def html_label(lines: tuple[Line, ...]) -> str:
-    """Lines below each other as a Graphviz label; an empty label for none."""
-    return f"<{'<BR/>'.join(map(_line, lines))}>" if lines else ""
+def html_label(rows: tuple[Row, ...]) -> str:
+    """Lines and grids below each other as a Graphviz label; an empty label for none."""
+    if any(isinstance(row, Grid) for row in rows):
+        inside = (_grid(row) if isinstance(row, Grid) else _line(row) for row in rows)
+        return f"<{TABLE}{''.join(f'<TR><TD>{row}</TD></TR>' for row in inside)}</TABLE>>"
+    return f"<{'<BR/>'.join(_line(row) for row in rows if isinstance(row, Line))}>" if rows else ""
+
+
+TABLE = '<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0">'
+
+
+def _grid(grid: Grid) -> str:
+    wide, high = WIDE_CELL if grid.wide else NARROW_CELL
+    rows = ("".join(_cell(cell, wide, high) for cell in row) for row in grid.rows)
+    # Of a fixed size, else it is stretched to the width of the longest line above it, with gaps between the cells.
+    size = f'FIXEDSIZE="TRUE" WIDTH="{wide * len(grid.rows[0]) + 1:g}" HEIGHT="{high * len(grid.rows) + 1:g}"'
+    inside = "".join(f"<TR>{row}</TR>" for row in rows)
+    return f'<TABLE BORDER="0" CELLBORDER="1" CELLSPACING="0" CELLPADDING="0" COLOR="#8A8A8A" {size}>{inside}</TABLE>'
+
+
+def _cell(cell: Cell, wide: float, high: float) -> str:
+    text = _line(Line(cell.text, 8, color="#FFFFFF" if cell.light else "#000000")) if cell.text else ""
+    return f'<TD WIDTH="{wide:g}" HEIGHT="{high:g}" FIXEDSIZE="TRUE" BGCOLOR="{cell.color}">{text}</TD>'
 
 
 def _line(line: Line) -> str:
@@ -84,12 +125,16 @@ _WIDTHS = {
 }
 
 
-def width(line: Line) -> float:
+def width(line: Row) -> float:
     """About how wide the line is, in points, rather more than less."""
+    if isinstance(line, Grid):
+        return (WIDE_CELL if line.wide else NARROW_CELL)[0] * max(map(len, line.rows), default=0) + 4
     total = sum(_WIDTHS.get(c, 1.05 if unicodedata.east_asian_width(c) in "WF" else 0.65) for c in line.text)
     return total * line.size * (1.13 if line.bold else 1.0)
 
 
-def height(line: Line) -> float:
+def height(line: Row) -> float:
     """How high the line is, in points."""
+    if isinstance(line, Grid):
+        return (WIDE_CELL if line.wide else NARROW_CELL)[1] * len(line.rows) + 4
     return line.size * 1.2

@@ -6,11 +6,11 @@ has a shape of its own too.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from .figure import Node
-from .labels import Line, height, visible, width
+from .labels import Line, Row, height, visible, width
 from .summary import gradient_text, number, shape_text, value_text
 
 FONT = "DejaVu Sans,Verdana,Arial,Helvetica,sans-serif"
@@ -73,15 +73,6 @@ class Style:
     to_gap: Mapping[str, str] = field(default_factory=lambda: {"color": PALE, "style": "dashed"})
     step_box: Mapping[str, str] = field(default_factory=lambda: {"color": "#B5B5B5", "fillcolor": "#F5F5F5"})
     scope_box: Mapping[str, str] = field(default_factory=lambda: {"color": "#8FB3C9", "fillcolor": "#EBF1F5"})
-
-
-def checked_facts(show: Sequence[str] | None, otherwise: Sequence[str]) -> tuple[str, ...]:
-    """Raises ValueError for facts that there are none of."""
-    if show is None:
-        return tuple(otherwise)
-    if isinstance(show, str) or not set(show) <= set(SHOWN):
-        raise ValueError(f"show is a list of facts, of {', '.join(map(repr, SHOWN))}; got {show!r}")
-    return tuple(show)
 
 
 def kind_of(node: Node) -> str:
@@ -155,7 +146,7 @@ def _gap_lines(node: Node) -> tuple[Line, ...]:
     return Line(steps, 18, bold=True), Line(f"step{'s' * (node.gap.steps != 1)} {span}", 11), Line(count, 11)
 
 
-def size(lines_: tuple[Line, ...], look: Look) -> tuple[float, float]:
+def size(lines_: tuple[Row, ...], look: Look) -> tuple[float, float]:
     """Width and height of a node, in points."""
     wide = max(map(width, lines_), default=0.0) + 2 * look.margin[0]
     high = sum(map(height, lines_)) + 2 * look.margin[1]
