@@ -6,6 +6,8 @@
 """
 
 from . import nn as nn
+from .debug import Page as Page
+from .debug import explore as explore
 from .engine.annotate import Place as Place
 from .engine.annotate import no_grad as no_grad
 from .engine.annotate import scope as scope

@@ -11,6 +11,7 @@
     contents.py                               numbers, slopes and saturation inside nodes
     style.py, labels.py, legend.py, alt.py    shapes and colours, text
     dot.py, render.py, drawing.py             DOT text, pictures, what the user holds
+    coordinates.py                            the same as data with coordinates, for those who draw it themselves
     plot.py, plot_*.py                        plots: ledger, lags, spectrum, gates, Jacobians
     accessible.py, files.py                   words inside the pictures; files, all or nothing
 
@@ -25,11 +26,14 @@ from ..engine.tensor import Tensor
 from ..trace import Flow, GradientTrace, Route
 from .cells import cells
 from .contents import checked_facts, contents
+from .coordinates import Geometry, PlacedBox, PlacedEdge, PlacedNode, geometry_of
 from .drawing import Drawing
 from .figure import Figure, ancestors, figure
+from .files import check_place, write
 from .flow import currents, flow_asked_for
-from .flow_look import overlay
+from .flow_look import ROOM, overlay
 from .highlight import highlighted
+from .labels import Line, visible
 from .plot import Plot
 from .plot_gates import plot_gates
 from .plot_jacobians import plot_jacobians
@@ -37,17 +41,31 @@ from .plot_lags import plot_lags
 from .plot_tables import plot_ledger, plot_spectrum
 from .render import RenderError
 from .style import SHOWN
+from .summary import Value
+from .summary import summary as summarise
 
 __all__ = [
     "Drawing",
+    "Geometry",
+    "Line",
+    "PlacedBox",
+    "PlacedEdge",
+    "PlacedNode",
     "Plot",
     "RenderError",
+    "Value",
+    "ancestors",
+    "check_place",
     "draw",
+    "geometry",
     "plot_gates",
     "plot_jacobians",
     "plot_lags",
     "plot_ledger",
     "plot_spectrum",
+    "summarise",
+    "visible",
+    "write",
 ]
 
 VIEWS: dict[str, Callable[[Sequence[Tensor], tuple[int, int] | None], Figure]] = {"ops": figure, "cells": cells}
@@ -101,3 +119,8 @@ def draw(
         )
     names = [highlight] if isinstance(highlight, str) else highlight
     return Drawing(drawn, None if names is None else highlighted(drawn, names), facts, inside)
+
+
+def geometry(outputs: Sequence[Tensor], view: str = "ops", *, steps: tuple[int, int] | None = None) -> Geometry:
+    """What `draw` shows as plain data, with room for a number on every edge. Needs no Graphviz."""
+    return geometry_of(VIEWS[view](outputs, steps), ROOM)

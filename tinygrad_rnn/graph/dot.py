@@ -48,7 +48,7 @@ def dot_text(
     style, contents = style or Style(), contents or Contents()
     nodes = {n.id: n for n in figure.nodes}
     cut = columns(figure)
-    scopes = _scopes_to_print(cut, nodes)
+    scopes = scopes_to_print(cut, nodes)
     text: dict[str, tuple[Row, ...]] = {v: lines(n, scopes.get(v, ""), show) for v, n in nodes.items()}
     text = {v: _overlaid(v, (*of_node, *contents.inside.get(v, ())), overlay) for v, of_node in text.items()}
     placed = place(
@@ -93,7 +93,7 @@ def _overlaid(v: str, text: tuple[Row, ...], overlay: Overlay | None) -> tuple[R
     return tuple(replace(row, color=FADED_TEXT) if isinstance(row, Line) else row for row in text)
 
 
-def _scopes_to_print(cut: Iterable[Column], nodes: Mapping[str, Node]) -> dict[str, str]:
+def scopes_to_print(cut: Iterable[Column], nodes: Mapping[str, Node]) -> dict[str, str]:
     """Where a node is within the innermost box around it, if that box is not the whole answer."""
     found = {}
     for c in cut:

@@ -1,0 +1,66 @@
+// What happened before a position of the timeline, and what happens there.
+
+const MADE = 0;
+const SEED = 1;
+const PASSED = 2;
+
+// events: [kind, node or edge]. A position is how many events have happened.
+function makeTimeline(tape, events) {
+  const madeAt = new Int32Array(tape.nodes.length).fill(-1); // leaves are there from the start
+  const passedAt = new Int32Array(tape.edges.length).fill(events.length);
+  const arrivals = tape.nodes.map(() => []); // when something is added to what a node has received
+  let forward = 0;
+  events.forEach(([kind, id], k) => {
+    if (kind === MADE) {
+      madeAt[id] = k;
+      forward = k + 1;
+    } else if (kind === SEED) arrivals[id].push(k);
+    else {
+      passedAt[id] = k;
+      arrivals[tape.edges[id].producer].push(k);
+    }
+  });
+
+  const received = (at, position) => arrivals[at].filter((k) => k < position).length;
+  const nodeOf = ([kind, id]) => (kind === PASSED ? tape.edges[id].producer : id);
+  const stepOf = (k) => {
+    const [kind, id] = events[k];
+    return tape.nodes[kind === PASSED ? tape.edges[id].consumer : id].step;
+  };
+
+  // The position after the last event of the time step that is going on, or before its first one.
+  function nextStep(position, by) {
+    if (by > 0) {
+      if (position >= events.length) return position;
+      const here = [stepOf(position), position < forward];
+      let k = position + 1;
+      while (k < events.length && stepOf(k) === here[0] && k < forward === here[1]) k++;
+      return k;
+    }
+    if (position <= 0) return 0;
+    let k = position - 1;
+    const here = [stepOf(k), k < forward];
+    while (k > 0 && stepOf(k - 1) === here[0] && k - 1 < forward === here[1]) k--;
+    return k;
+  }
+
+  function sentence(position) {
+    if (position === 0) return "Before the first operation: only leaves and constants are there.";
+    const [kind, id] = events[position - 1];
+    const phase = kind === MADE ? "Forward" : "Backward";
+    const counted = `${phase}, event ${position.toLocaleString("en")} of ${events.length.toLocaleString("en")}`;
+    if (kind === MADE) return `${counted}: ${whereOf(tape.nodes[id])}${called(tape.nodes[id])} is made.`;
+    if (kind === SEED) return `${counted}: ${called(tape.nodes[id])} gets the gradient 1, where the backward pass starts.`;
+    const edge = tape.edges[id];
+    const to = tape.nodes[edge.producer];
+    return `${counted}: ${called(tape.nodes[edge.consumer])} passes gradient on to ${whereOf(to)}${called(to)}.`;
+  }
+
+  return { events, forward, madeAt, passedAt, arrivals, received, nodeOf, nextStep, sentence };
+}
+
+function whereOf(node) {
+  const scope = node.shownScope ?? node.scope;
+  const parts = [node.step === null ? null : `step ${node.step}`, scope || null].filter((part) => part !== null);
+  return parts.length ? `${parts.join(", ")}: ` : "";
+}
