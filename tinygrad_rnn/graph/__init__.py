@@ -2,6 +2,7 @@
 
     figure.py (with window.py, summary.py)    tape -> nodes and edges, plain data
     folding.py, cells.py                      tape -> folded: nodes and edges for the view `cells`
+    blocks.py, cell_layout.py, chain.py, trunks.py, marks.py    where folded nodes stand, and what is written in them
     columns.py, runs.py, states.py            which nodes belong together: steps, scopes, the lines of states
     layout.py, alike.py                       rows and places inside one step, the same for all steps alike
     placement.py, boxes.py, wires.py, edges.py, curves.py    the steps beside each other, borders, lines
@@ -94,7 +95,7 @@ def draw(
     show: which facts stand in the nodes: "shape"; "value", the smallest and the largest; "gradient", the norm of what
         `backward(keep="all")` kept; "numbers" of small tensors in shaded cells; "slope", the range of the local
         derivative of sigmoid, tanh and the like; "saturation", how many units of a gate are flat. None shows the first
-        three, or nothing where flow_to or highlight is given.
+        three, or nothing where operations are drawn as one, or flow_to or highlight is given.
     """
     if isinstance(outputs, Tensor):
         outputs = [outputs]
@@ -106,7 +107,7 @@ def draw(
     if view not in VIEWS:
         raise ValueError(f"view is one of {', '.join(map(repr, VIEWS))}; got {view!r}")
     drawn = VIEWS[view](outputs, steps)
-    facts = checked_facts(show, () if flow_to is not None or highlight is not None else SHOWN)
+    facts = checked_facts(show, SHOWN if view == "ops" and flow_to is None and highlight is None else ())
     tape = ancestors(outputs)
     inside = contents(drawn, tape, facts)
     if flow_to is not None:

@@ -8,16 +8,17 @@ it and comes out of it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from .figure import MOST_ARROWS, Edge, Figure, Kind, Node, ancestors, kinds_of, measured_of, used_by_several_steps
+from .figure import Edge, Figure, Kind, Node, ancestors, kinds_of, measured_of, used_by_several_steps
 from .folding import Folding, common_scope, crosses, fold
+from .marks import is_plain_number, part
 from .window import Gap, gaps_of
 
-# What is drawn: ("op", index), ("gap", number), ("again", index, step), ("parameters", key of the one node that uses
-# them), ("leaf", index, step), ("leaves", key of the gap that uses them).
+# What is drawn: ("op", index), ("gap", number), ("again", index, cell), ("parameters", key of the one node that uses
+# them), ("leaf", index, cell), ("leaves", key of the gap that uses them).
 Key: TypeAlias = tuple[Any, ...]
 
 
@@ -107,30 +108,21 @@ def _key(index: int, hidden: Mapping[int, int]) -> Key:
     return ("gap", hidden[index]) if index in hidden else ("op", index)
 
 
-def _sources(tape: Tape, hidden: Mapping[int, int]) -> Any:
+def _sources(tape: Tape, hidden: Mapping[int, int]) -> Callable[[Any, Any, Key], Key | None]:
     """A function that says from which drawn thing a use leads, or None for a number that is part of the operation."""
-    drawn_as = tape.folding.drawn_as
+    drawn_as, cell = tape.folding.drawn_as, tape.folding.cell
     fanned = used_by_several_steps([t for t in tape.operations if drawn_as[t.index] not in hidden])
-    outside: dict[int, set[Key]] = defaultdict(set)
-    for t in tape.operations:
-        if t.place.step is None:
-            for x in t.inputs:
-                outside[x.index].add(_key(drawn_as[t.index], hidden))
 
     def source(x: Any, t: Any, target: Key) -> Key | None:
-        step = t.place.step
         if x.primitive is not None:
             drawn = _key(drawn_as[x.index], hidden)
-            is_again = x.index in fanned and step is not None and target[0] == "op" and drawn[0] == "op"
-            return ("again", x.index, step) if is_again else drawn
-        if x.value.size == 1 and not x.tracked and not x.name:
+            is_again = x.index in fanned and t.place.step is not None and target[0] == drawn[0] == "op"
+            return ("again", x.index, cell[target[1]]) if is_again else drawn
+        if is_plain_number(x):
             return None
         if tape.kinds[x.index] == "parameter":
             return "parameters", target
-        if target[0] == "gap":
-            return "leaves", target
-        apart = step is None and len(outside[x.index]) > MOST_ARROWS
-        return "leaf", x.index, target if apart else step
+        return ("leaves", target) if target[0] == "gap" else ("leaf", x.index, cell[target[1]])
 
     return source
 
@@ -169,7 +161,7 @@ def _node(key: Key, id: str, classes: _Classes, tape: Tape, gaps: Sequence[Gap])
         again=what == "again",
         replaced=key in classes.replaced,
         members=indices,
-        parts=tuple(t.primitive.name if what == "op" else t.name or "" for t in members),
+        parts=tuple(part(t) if what == "op" else t.name or "" for t in members),
     )
 
 

@@ -28,6 +28,14 @@ def right_angled(corners: Sequence[Point]) -> Curve:
             path.append(p)
     tip, before = path[-1], path[-2] if len(path) > 1 else path[-1]
     path[-1] = _towards(tip, before, ARROW)
+    horizontal = abs(tip[1] - before[1]) < abs(tip[0] - before[0])
+    away = ARROW + 4 if before[0] > tip[0] else -ARROW - 4
+    label = (tip[0] + away, tip[1] + 8) if horizontal else (tip[0] + 6, tip[1] - ARROW)
+    return Curve(tuple(rounded(path)), tip, label)
+
+
+def rounded(path: Sequence[Point]) -> list[Point]:
+    """A line along horizontal and vertical lines, its corners rounded."""
     curve = [path[0]]
     for k in range(1, len(path)):
         if k + 1 == len(path):
@@ -37,9 +45,7 @@ def right_angled(corners: Sequence[Point]) -> Curve:
         radius = min(RADIUS, _distance(path[k - 1], corner) / 2, _distance(corner, path[k + 1]) / 2)
         start, end = _towards(corner, path[k - 1], radius), _towards(corner, path[k + 1], radius)
         curve += [*_line(curve[-1], start), _towards(start, corner, radius / 2), _towards(end, corner, radius / 2), end]
-    horizontal = abs(tip[1] - before[1]) < abs(tip[0] - before[0])
-    away = ARROW + 4 if before[0] > tip[0] else -ARROW - 4
-    return Curve(tuple(curve), tip, (tip[0] + away, tip[1] + 8) if horizontal else (tip[0] + 6, tip[1] - ARROW))
+    return curve
 
 
 def upwards(

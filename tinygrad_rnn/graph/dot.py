@@ -13,12 +13,14 @@ import graphviz
 
 from .boxes import Box, heading
 from .captions import Rectangle, spots
+from .chain import place_cells
 from .columns import Column, columns
 from .contents import Contents
 from .curves import Curve, right_angled
 from .figure import Edge, Figure, Node
 from .labels import Line, Row, height, html_label, width
 from .legend import kinds, notes
+from .marks import cell_lines, cell_size
 from .overlay import FADED, FADED_TEXT, Overlay, Room, Stroke
 from .placement import Placement, place
 from .style import GREY, SHOWN, Style, attributes, kind_of, lines, size
@@ -47,13 +49,7 @@ def dot_text(
     """
     style, contents = style or Style(), contents or Contents()
     nodes = {n.id: n for n in figure.nodes}
-    cut = columns(figure)
-    scopes = scopes_to_print(cut, nodes)
-    text: dict[str, tuple[Row, ...]] = {v: lines(n, scopes.get(v, ""), show) for v, n in nodes.items()}
-    text = {v: _overlaid(v, (*of_node, *contents.inside.get(v, ())), overlay) for v, of_node in text.items()}
-    placed = place(
-        figure, cut, lambda n: size(text[n.id], style.looks[kind_of(n)]), overlay.room if overlay else Room()
-    )
+    cut, text, placed = _placed(figure, style, overlay, show, contents)
     g = graphviz.Digraph("computation", node_attr={"fontname": style.font, "margin": "0"})
     g.attr("graph", layout="nop2", outputorder="edgesfirst", fontname=style.font, pad="0.15", bgcolor="white")
     g.attr("edge", fontname=style.font, fontsize="9", fontcolor=GREY)
@@ -82,6 +78,25 @@ def dot_text(
     said = [*notes(figure, overlay, show), *contents.notes]
     _draw_legend(g, figure, style, overlay, said, low - LEGEND_GAP, max(NARROWEST_LEGEND, placed.right))
     return str(g.source)
+
+
+def _placed(
+    figure: Figure, style: Style, overlay: Overlay | None, show: Collection[str], contents: Contents
+) -> tuple[Sequence[Column], dict[str, tuple[Row, ...]], Placement]:
+    """The columns of a figure, the text in every node, and where all stands."""
+    nodes = {n.id: n for n in figure.nodes}
+    room = overlay.room if overlay is not None else Room()
+    is_folded = figure.view != "ops"
+    cut = [] if is_folded else columns(figure)
+    scopes = scopes_to_print(cut, nodes)
+    text: dict[str, tuple[Row, ...]] = {
+        v: cell_lines(n, show) if is_folded else lines(n, scopes.get(v, ""), show) for v, n in nodes.items()
+    }
+    text = {v: _overlaid(v, (*of_node, *contents.inside.get(v, ())), overlay) for v, of_node in text.items()}
+    if is_folded:
+        cut, placed = place_cells(figure, lambda n: cell_size(n, text[n.id], style.looks[kind_of(n)]), room)
+        return cut, text, placed
+    return cut, text, place(figure, cut, lambda n: size(text[n.id], style.looks[kind_of(n)]), room)
 
 
 def _overlaid(v: str, text: tuple[Row, ...], overlay: Overlay | None) -> tuple[Row, ...]:

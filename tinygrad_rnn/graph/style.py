@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from .figure import Node
+from .folding import ELEMENTWISE
 from .labels import Line, Row, height, visible, width
 from .summary import gradient_text, number, shape_text, value_text
 
@@ -40,6 +41,8 @@ def _look(shape: str, fill: str, line: str, style: str = "filled", pen: str = "1
 LOOKS = {
     "landmark": _look("box", LIGHT_BLUE, BLUE, "rounded,filled", "2.4"),
     "operation": _look("box", WHITE, GREY, "rounded,filled"),
+    "mark": _look("ellipse", WHITE, GREY, pen="1.4", x=6.0, y=2.0),
+    "folded": _look("box", WHITE, GREY, x=6.0, y=6.0),
     "parameter": _look("cylinder", LIGHT_ORANGE, DARK_ORANGE, y=8.0),
     "leaf": _look("folder", LIGHT_GREEN, GREEN, pen="1.6", y=7.0),
     "constant": _look("note", LIGHT_YELLOW, DARK_YELLOW, x=9.0),
@@ -50,6 +53,8 @@ LOOKS = {
 MEANINGS = {
     "landmark": "named result",
     "operation": "operation",
+    "mark": "operation on named results",
+    "folded": "operations, drawn as one",
     "parameter": "parameter, drawn beside each use",
     "leaf": "leaf that requires a gradient",
     "constant": "constant",
@@ -79,7 +84,23 @@ def kind_of(node: Node) -> str:
     """Which look a node has."""
     if node.output:
         return "output"
+    if node.kind == "operation" and not node.name and node.members and not node.again:
+        return "mark" if is_mark(node) else "folded"
     return "landmark" if node.kind == "operation" and node.name else node.kind
+
+
+# Operations that move numbers about and change none: not worth a word in a folded picture.
+MOVING = frozenset({"slice", "reshape", "transpose", "broadcast_to", "identity", "astype"})
+
+
+def telling(node: Node) -> list[str]:
+    """What a folded node is folded from, without operations that only move numbers about."""
+    return [name for name in node.parts if name not in MOVING] or list(node.parts)
+
+
+def is_mark(node: Node) -> bool:
+    """Whether a folded node is a single thing done to a landmark."""
+    return len(telling(node)) == 1 and node.operation in ELEMENTWISE
 
 
 def attributes(node: Node, style: Style) -> dict[str, str]:
@@ -100,7 +121,7 @@ def lines(node: Node, scope: str = "", show: Collection[str] = SHOWN) -> tuple[L
     operation = "/".join(filter(None, [scope, node.operation])) if node.operation else ""
     found = _heading(node, operation)
     if node.value is not None:
-        found += [Line(text, SMALL if not node.output else 12) for text in _facts(node, show)]
+        found += [Line(text, SMALL if not node.output else 12) for text in facts(node, show)]
     if node.tracked and "gradient" in show:
         found.append(Line(gradient_text(node.gradient), SMALL))
     if node.replaced:
@@ -113,18 +134,19 @@ def _heading(node: Node, operation: str) -> list[Line]:
     kind = kind_of(node)
     if kind in ("landmark", "output") and name:
         room = Line(" ", 3)  # below letters such as g
-        return [Line(name, _fitting(name, 28), bold=True), room, *([Line(operation, 10)] if operation else [])]
+        return [Line(name, fitting(name, 28), bold=True), room, *([Line(operation, 10)] if operation else [])]
     if operation:
         return [Line(operation, 12 if "/" not in operation else 10)]
-    return [Line(name, _fitting(name, 15), bold=True), Line(" ", 2)] if name else [Line(node.kind, 11, italic=True)]
+    return [Line(name, fitting(name, 15), bold=True), Line(" ", 2)] if name else [Line(node.kind, 11, italic=True)]
 
 
-def _fitting(name: str, size: int) -> int:
-    """Longer names in smaller letters."""
+def fitting(name: str, size: int) -> int:
+    """How large to print a name: longer names in smaller letters."""
     return max(10, min(size, int(size * 5 / max(5, len(name))))) if len(name) > 3 else size
 
 
-def _facts(node: Node, show: Collection[str]) -> list[str]:
+def facts(node: Node, show: Collection[str]) -> list[str]:
+    """The lines on shape and value that are asked for."""
     assert node.value is not None
     facts = {"shape": shape_text(node.value), "value": value_text(node.value)}
     found = [fact for what, fact in facts.items() if what in show]

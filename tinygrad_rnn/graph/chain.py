@@ -1,0 +1,347 @@
+"""A folded figure with coordinates: cells beside each other in time, layers above each other, every cell alike."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from .blocks import Block, Blocks, blocks
+from .boxes import HEADING, Box, heading
+from .cell_layout import Inside, Size, State, arrange
+from .columns import Column
+from .curves import Curve, Point
+from .figure import Figure, Node
+from .labels import width
+from .layout import apart
+from .overlay import Room
+from .placement import Placement
+from .style import kind_of
+from .trunks import Frame, Page, Trunk, lines, tracks_of, trunks
+from .wires import TRACK
+
+PAD = 16.0  # between the nodes and the border of a cell, above and below
+GUTTER = 44.0  # between slots
+LEAF_GAP = 10.0  # between leaves beside each other
+STRIP = 26.0  # from a cell to the leaves below it
+ROW_SPACE = 26.0  # between layers
+STACK_GAP = 14.0  # between initial states
+
+
+def place_cells(
+    figure: Figure, size: Callable[[Node], Size], room: Room | None = None
+) -> tuple[list[Column], Placement]:
+    """Lay a folded figure out, time from left to right, layers from below to above.
+
+    size: how much room the text and the shape of a node need. room: more of it between nodes.
+    """
+    room = room or Room()
+    cut = blocks(figure)
+    sizes = {n.id: size(n) for n in figure.nodes}
+    inside = _insides(figure, cut, sizes, room)
+    bordered = {id(b): b.gap is None and (b.step is not None or b.scope != "") for b in cut.all}
+    wires = trunks(figure, cut, inside)
+    low, top = _heights(figure, cut, inside, bordered, sizes, wires)
+    strips = {id(b): _strip(b, inside.get(id(b)), sizes, figure) for b in cut.all}
+    y = {v: low[id(b)] + PAD + py for b in cut.all if b.gap is None for v, (_, py) in inside[id(b)].at.items()}
+    ground = min(low.values(), default=0.0)
+    y |= {b.gap: (ground + top) / 2 for b in cut.all if b.gap is not None}
+    sizes |= {b.gap: (sizes[b.gap][0], top - ground) for b in cut.all if b.gap is not None}
+    y |= _leaf_heights(cut, low, sizes, wires)
+    y |= _loose_heights(figure, cut, inside, low, sizes)
+    tall = {id(b): inside[id(b)].height + 2 * PAD + HEADING * bordered[id(b)] for b in cut.all if b.gap is None}
+    tallest: dict[int, float] = defaultdict(float)
+    for b in cut.all:
+        if b.step is not None and b.gap is None:
+            tallest[b.row] = max(tallest[b.row], tall[id(b)])
+    tall |= {id(b): tallest[b.row] for b in cut.all if b.step is not None and b.gap is None}
+    high = {k: y0 + tall[k] if k in tall else top for k, y0 in low.items()}
+    frame = Frame(cut, inside, low, high, sizes, y, top, PAD)
+    routed = frame.routed(wires)
+    track = tracks_of(routed)
+    borders = _borders(cut, inside, strips, sizes, track, GUTTER + room.columns / 2)
+    at: dict[str, Point] = {}
+    left: dict[int, float] = {}
+    for b in cut.all:
+        middle = sum(borders[b.slot]) / 2
+        if b.gap is not None:
+            left[id(b)] = middle - sizes[b.gap][0] / 2
+            at[b.gap] = middle, y[b.gap]
+        else:
+            left[id(b)] = middle - inside[id(b)].width / 2
+            at |= {v: (left[id(b)] + px, y[v]) for v, (px, _) in inside[id(b)].at.items()}
+        at |= {v: (left[id(b)] + px, y[v]) for v, px in strips[id(b)].items()}
+    at |= {v: (sum(borders[slot]) / 2, y[v]) for slot, inner in cut.loose.items() for v in inner}
+    drawn = lines(figure, frame, wires, routed, Page(at, left, borders, track))
+    boxes = tuple(
+        _box(b, left[id(b)], inside[id(b)].width, low[id(b)], high[id(b)], figure) for b in cut.all if bordered[id(b)]
+    )
+    boxed = {v for box in boxes for v in box.nodes}
+    return _columns(cut), Placement(
+        at=at,
+        sizes=sizes,
+        boxes=boxes,
+        loose=tuple(n.id for n in figure.nodes if n.id not in boxed),
+        curves=tuple(drawn),
+        borders=tuple(borders),
+        low=min([at[v][1] - sizes[v][1] / 2 for v in at] + [py for c in drawn for _, py in c.points], default=0.0),
+        right=borders[-1][1] if borders else 0.0,
+        high=max([top, *(py for c in drawn for _, py in c.points)]),
+    )
+
+
+def _columns(cut: Blocks) -> list[Column]:
+    """The slots, as those who write beside them need them."""
+    found = [Column(None, None, "", (), tuple(cut.loose.get(slot, ()))) for slot in range(cut.slots)]
+    for b in cut.all:
+        found[b.slot] = Column(None if b.gap is not None else b.step, b.gap, "", (), ())
+    return found
+
+
+def _box(b: Block, left: float, wide: float, low: float, high: float, figure: Figure) -> Box:
+    return Box(b.scope, None if figure.view == "rolled" else b.step, (left, low, left + wide, high), tuple(b.nodes), ())
+
+
+# Insides ------------------------------------------------------------------------------------------------------------
+
+
+def _insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> dict[int, Inside]:
+    """The inside of every block; all blocks that do the same get the same, made for the largest text in any of them."""
+    nodes = {n.id: n for n in figure.nodes}
+    links: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    arrivals: dict[int, set[int]] = defaultdict(set)
+    exits: dict[int, set[int]] = defaultdict(set)
+    grounded: dict[int, set[int]] = defaultdict(set)
+    states: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+    ordinal = {v: k for b in cut.all for k, v in enumerate(b.nodes)}
+    for e in figure.edges:
+        source, target = cut.of.get(e.source), cut.of[e.target]
+        if source is target and not e.lag:
+            links[id(target)].append((e.source, e.target))
+            continue
+        if source is not None:
+            exits[id(source)].add(ordinal[e.source])
+        if source is None and not any(e.source in inner for inner in cut.loose.values()):
+            if nodes[e.source].kind != "parameter":
+                grounded[id(target)].add(ordinal[e.target])
+            continue
+        if source is None or source.slot != target.slot or e.lag:
+            arrivals[id(target)].add(ordinal[e.target])
+        else:
+            grounded[id(target)].add(ordinal[e.target])
+        if source is not None and e.crossing and source.scope == target.scope and source.gap is target.gap is None:
+            states[id(target)][ordinal[e.source]].add(ordinal[e.target])
+    kin: dict[object, list[Block]] = defaultdict(list)
+    for b in cut.all:
+        if b.gap is None:
+            kin[_kind(b, nodes, links[id(b)], ordinal)].append(b)
+    for alike in kin.values():
+        for same in zip(*(b.nodes for b in alike), strict=True):
+            wide, high = max(sizes[v][0] for v in same), max(sizes[v][1] for v in same)
+            sizes |= dict.fromkeys(same, (wide, high))
+
+    def drawn(alike: Sequence[Block], narrowest: float) -> Inside:
+        first = alike[0]
+        name = first.nodes
+        merged: dict[int, set[int]] = defaultdict(set)
+        for b in alike:
+            for producer, consumers in states[id(b)].items():
+                if producer < len(name):
+                    merged[producer] |= {k for k in consumers if k < len(name)}
+        return arrange(
+            name,
+            sizes,
+            list(dict.fromkeys(links[id(first)])),
+            [name[k] for k in sorted(set().union(*(arrivals[id(b)] for b in alike)))],
+            [name[k] for k in sorted(set().union(*(exits[id(b)] for b in alike)))],
+            [State(name[p], tuple(name[k] for k in sorted(merged[p]))) for p in sorted(merged)],
+            frozenset(v for v in name if kind_of(nodes[v]) == "mark"),
+            frozenset(name[k] for b in alike for k in grounded[id(b)] if k < len(name)),
+            narrowest,
+            room,
+        )
+
+    first = {kind: drawn(alike, _narrowest(alike, figure)) for kind, alike in kin.items()}
+    widest: dict[int, float] = defaultdict(float)  # of the cells above each other
+    for kind, alike in kin.items():
+        for b in alike:
+            widest[b.slot] = max(widest[b.slot], first[kind].width)
+    found = {}
+    for kind, alike in kin.items():
+        needed = max(widest[b.slot] for b in alike)
+        same_for_all = first[kind] if first[kind].width == needed else drawn(alike, needed)
+        for b in alike:
+            own = _renamed(same_for_all, dict(zip(alike[0].nodes, b.nodes, strict=True)))
+            found[id(b)] = _mirrored(own) if b.backwards else own
+    return found
+
+
+def _kind(b: Block, nodes: Mapping[str, Node], links: Sequence[tuple[str, str]], ordinal: Mapping[str, int]) -> object:
+    members = tuple((nodes[v].operation, nodes[v].name if len(b.nodes) > 1 else "", nodes[v].output) for v in b.nodes)
+    return b.scope, b.backwards, members, frozenset((ordinal[u], ordinal[v]) for u, v in links)
+
+
+def _narrowest(alike: Sequence[Block], figure: Figure) -> float:
+    """How wide the border has to be for its heading."""
+    steps = figure.view != "rolled"
+    shown = [width(heading(b.scope, b.step if steps else None, True)) for b in alike if b.step is not None or b.scope]
+    return max(shown, default=0.0) + 18
+
+
+def _renamed(drawn: Inside, name: Mapping[str, str]) -> Inside:
+    return Inside(
+        at={name[v]: p for v, p in drawn.at.items()},
+        width=drawn.width,
+        height=drawn.height,
+        enters={name[v]: y for v, y in drawn.enters.items()},
+        leaves={name[v]: y for v, y in drawn.leaves.items()},
+        lines={(name[u], name[v]): c for (u, v), c in drawn.lines.items()},
+        into={name[v]: c for v, c in drawn.into.items()},
+        out={name[v]: c for v, c in drawn.out.items()},
+        clear=frozenset(name[v] for v in drawn.clear),
+        channel={name[v]: x for v, x in drawn.channel.items()},
+    )
+
+
+def _mirrored(drawn: Inside) -> Inside:
+    wide = drawn.width
+
+    def flip(c: Curve) -> Curve:
+        (tip_x, tip_y), (x, y) = c.tip, c.label
+        return Curve(tuple((wide - px, py) for px, py in c.points), (wide - tip_x, tip_y), (wide - x, y))
+
+    return replace(
+        drawn,
+        at={v: (wide - x, y) for v, (x, y) in drawn.at.items()},
+        lines={link: flip(c) for link, c in drawn.lines.items()},
+        into={v: flip(c) for v, c in drawn.into.items()},
+        out={v: flip(c) for v, c in drawn.out.items()},
+        channel={v: wide - x for v, x in drawn.channel.items()},
+    )
+
+
+# Heights ------------------------------------------------------------------------------------------------------------
+
+
+def _heights(
+    figure: Figure,
+    cut: Blocks,
+    inside: Mapping[int, Inside],
+    bordered: Mapping[int, bool],
+    sizes: Mapping[str, Size],
+    wires: Sequence[Trunk],
+) -> tuple[dict[int, float], float]:
+    """The lowest y of every block, and the highest of all."""
+    room: dict[int, float] = defaultdict(float)
+    tall: dict[int, float] = defaultdict(float)
+    lanes_above: dict[int, int] = defaultdict(int)
+    lanes_below: dict[int, int] = defaultdict(int)
+    for w in wires:
+        if w.lane > 0:
+            lanes_above[w.target.row] = max(lanes_above[w.target.row], w.lane)
+        elif w.lane < 0:
+            lanes_below[w.target.row] = max(lanes_below[w.target.row], -w.lane)
+    for b in cut.all:
+        if b.gap is None and (b.step is not None or not figure.steps):
+            leaves = max((sizes[v][1] for v in b.below), default=0.0)
+            room[b.row] = max(room[b.row], leaves + STRIP if leaves else 0.0)
+            tall[b.row] = max(tall[b.row], inside[id(b)].height + 2 * PAD + HEADING * bordered[id(b)])
+    base: dict[int, float] = {}
+    y = 0.0
+    for row in sorted(tall):
+        y += room[row] + (12 + TRACK * lanes_below[row] if lanes_below[row] else 0.0)
+        base[row] = y
+        y += tall[row] + ROW_SPACE + (10 + TRACK * lanes_above[row] if lanes_above[row] else 0.0)
+    top = max((base[row] + tall[row] for row in base), default=0.0)
+    low = {id(b): base.get(b.row, 0.0) for b in cut.all if b.gap is None}
+    low |= {id(b): base.get(0, 0.0) for b in cut.all if b.gap is not None}
+    if figure.steps:
+        _beside(figure, cut, inside, low)
+    top = max([top, *(low[id(b)] + inside[id(b)].height + 2 * PAD for b in cut.all if b.gap is None)])
+    return low, top
+
+
+def _beside(figure: Figure, cut: Blocks, inside: Mapping[int, Inside], low: dict[int, float]) -> None:
+    """What is outside any step stands where a line from or to a step is straight."""
+    done = {id(b) for b in cut.all if b.step is not None}
+    for e in (*figure.edges, *reversed(figure.edges)):
+        source, target = cut.of.get(e.source), cut.of[e.target]
+        if source is None or source is target or source.gap is not None or target.gap is not None:
+            continue
+        if id(source) in done and id(target) not in done and e.target in inside[id(target)].enters:
+            leaves = low[id(source)] + inside[id(source)].leaves[e.source]
+            low[id(target)] = leaves - inside[id(target)].enters[e.target]
+            done.add(id(target))
+
+
+def _leaf_heights(
+    cut: Blocks, low: Mapping[int, float], sizes: Mapping[str, Size], wires: Sequence[Trunk]
+) -> dict[str, float]:
+    lanes: dict[int, int] = defaultdict(int)
+    for w in wires:
+        lanes[w.target.row] = max(lanes[w.target.row], -w.lane)
+    found: dict[str, float] = {}
+    for b in cut.all:
+        room = STRIP + (12 + TRACK * lanes[b.row] if lanes[b.row] else 0.0)
+        found |= {v: low[id(b)] - room - sizes[v][1] / 2 for v in b.below}
+    return found
+
+
+def _loose_heights(
+    figure: Figure, cut: Blocks, inside: Mapping[int, Inside], low: Mapping[int, float], sizes: Mapping[str, Size]
+) -> dict[str, float]:
+    wanted: dict[str, list[float]] = defaultdict(list)
+    for e in figure.edges:
+        target = cut.of[e.target]
+        if e.source not in cut.of and target.gap is None and e.target in inside[id(target)].enters:
+            wanted[e.source].append(low[id(target)] + PAD + inside[id(target)].enters[e.target])
+    found: dict[str, float] = {}
+    for inner in cut.loose.values():
+        stack = sorted(inner, key=lambda v: wanted[v][0])
+        gaps = [(sizes[a][1] + sizes[b][1]) / 2 + STACK_GAP for a, b in pairwise(stack)]
+        found |= dict(zip(stack, apart([wanted[v][0] for v in stack], [1.0] * len(stack), gaps), strict=True))
+    return found
+
+
+# Widths -------------------------------------------------------------------------------------------------------------
+
+
+def _strip(b: Block, inside: Inside | None, sizes: Mapping[str, Size], figure: Figure) -> dict[str, float]:
+    """The x of the leaves below a block, from its left border."""
+    if not b.below:
+        return {}
+    if inside is None:
+        wanted = dict.fromkeys(b.below, sizes[b.gap][0] / 2) if b.gap is not None else {}
+    else:
+        users = {e.source: e.target for e in reversed(figure.edges) if e.target in inside.at}
+        wanted = {v: inside.at[users[v]][0] if users[v] in inside.clear else inside.channel[users[v]] for v in b.below}
+    order = sorted(b.below, key=lambda v: wanted[v])
+    gaps = [(sizes[u][0] + sizes[v][0]) / 2 + LEAF_GAP for u, v in pairwise(order)]
+    return dict(zip(order, apart([wanted[v] for v in order], [1.0] * len(order), gaps), strict=True))
+
+
+def _borders(
+    cut: Blocks,
+    inside: Mapping[int, Inside],
+    strips: Mapping[int, Mapping[str, float]],
+    sizes: Mapping[str, Size],
+    track: Mapping[tuple[int, str], int],
+    gutter: float,
+) -> list[tuple[float, float]]:
+    """The left and the right of every slot."""
+    used: dict[int, int] = defaultdict(int)
+    for (beside, _), k in track.items():
+        used[beside] = max(used[beside], k + 1)
+    half: dict[int, float] = defaultdict(float)
+    for b in cut.all:
+        wide = sizes[b.gap][0] if b.gap is not None else inside[id(b)].width
+        reach = [abs(x - wide / 2) + sizes[v][0] / 2 for v, x in strips[id(b)].items()]
+        half[b.slot] = max([half[b.slot], wide / 2, *reach])
+    for slot, inner in cut.loose.items():
+        half[slot] = max(sizes[v][0] for v in inner) / 2
+    borders, x = [], 0.0
+    for slot in range(cut.slots):
+        borders.append((x, x + 2 * half[slot]))
+        x += 2 * half[slot] + gutter + TRACK * max(0, used.get(slot, 0) - 1)
+    return borders
