@@ -76,7 +76,7 @@ def test_the_flow_on_an_edge_is_the_share_of_the_paths_through_it(name):
         (tg.along("(i | g) c+ h"), lambda w, _: brute_force.matches("[ig]c+h", w)),
         (~tg.across(".* h .*"), lambda _, w: not brute_force.matches(".*h.*", w)),
     ],
-    ids=str,
+    ids=["across c*", "through f", "along (i | g) c+ h", "no crossing in h"],
 )
 @pytest.mark.parametrize("name", ["LSTM, a weight", "LSTM, an input", "LSTM, the initial state"])
 def test_the_flow_of_a_route_is_that_of_its_paths_only(name, route, belongs):
