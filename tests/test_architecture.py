@@ -37,6 +37,7 @@ ENGINE = {
     "tensor": 2.0,
     "functions": 3.0,
     "derivatives": 3.0,
+    "observed": 4.0,
     "check": 4.0,
 }
 

@@ -159,7 +159,7 @@ class Timeline(Sequence[Event]):
         return found[0]
 
     def total(self, index: int, position: int) -> Array | None:
-        """What a node has received before the event `position`, not to be written to; None where that is nothing yet."""
+        """What a node has received before the event `position` (do not write to it); None where that is nothing yet."""
         edges = self._into.get(index, ())
         so_far = bisect_left(edges, position - self.backward_start)
         if so_far == len(edges) and position >= self.backward_start and (edges or index in self.seeds):
