@@ -6,8 +6,15 @@
 """
 
 from . import nn as nn
+from .debug import AnomalyError as AnomalyError
+from .debug import Debugger as Debugger
 from .debug import Page as Page
+from .debug import debug as debug
+from .debug import detect_anomaly as detect_anomaly
 from .debug import explore as explore
+from .debug import post_mortem as post_mortem
+from .debug import record_lines as record_lines
+from .debug import set_trace as set_trace
 from .engine.annotate import Place as Place
 from .engine.annotate import no_grad as no_grad
 from .engine.annotate import scope as scope

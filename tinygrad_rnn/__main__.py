@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import doctor
+from .debug import run_program
 
 HERE = Path(__file__).parent
 DEMOS = next((folder for folder in (HERE / "demos", HERE.parent / "demos") if folder.is_dir()), None)
@@ -22,8 +23,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("demo", help="train three small networks on text and trace their gradients; writes to out/")
     lessons = commands.add_parser("lessons", help="list the lessons, or run one")
     lessons.add_argument("number", nargs="?", type=int, help="of the lesson to run")
+    debug = commands.add_parser("debug", help="run a program, and step through its backward passes")
+    debug.add_argument("-c", metavar="COMMANDS", default="", help='for the first stop, as in "break nan; continue"')
+    debug.add_argument("file", help="the program")
+    debug.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
     commands.add_parser("doctor", help="say what is installed and what is missing")
     asked = parser.parse_args(arguments)
+    if asked.command == "debug":
+        return run_program(asked.file, asked.arguments, asked.c)
     if asked.command == "doctor":
         return doctor.main()
     if asked.command == "demo":

@@ -6,8 +6,8 @@ rules.py, shares.py     the rules as formulas and with numbers; who carries how 
 labels.py, account.py   what nodes are called; what a stop says
 conditions.py           when to stop
 lines.py, anomaly.py    lines of the user's program; who made a NaN
-debugger.py, prompt.py  the debugger, and its terminal: reading.py reads `p c[3] * 2`, moment.py is for pictures
-program.py              the ways in
+walk.py, prompt.py      the moves, and a terminal for them: reading.py reads `p c[3] * 2`, moment.py is for pictures
+debugger.py, program.py the ways in
 page.py                 a page on which a computation is explored; tape_data.py, linear.py: what it knows; page/: how
                         it looks
 """

@@ -18,12 +18,14 @@ from ..engine.annotate import HERE, Place
 from ..engine.observed import observing, unobserved
 from ..engine.sweep import tape
 from ..engine.tensor import Tensor
+from . import account
 from .anomaly import AnomalyError
 from .conditions import ConditionError
 from .debugger import Debugger
 from .lines import Line, Lines, outside
 from .prompt import Prompt
 from .timeline import Timeline
+from .walk import Walk
 
 MOST_TENSORS = 10_000  # that a frame is searched for
 
@@ -48,14 +50,14 @@ def set_trace() -> None:
     frame = outside(sys._getframe(1))
     with _aside():
         outputs = [x for one in _frames(frame) for x in _tensors_in(one.f_locals.values())]
-        debugger = Debugger.of(Timeline(tape(outputs, None), {}), variables=_variables(frame))
+        debugger = Walk(Timeline(tape(outputs, None), {}), variables=_variables(frame))
         if not len(debugger):
             print("tg.set_trace(): nothing that leads back to a tensor with requires_grad=True is computed here yet")
             return
         debugger.goto(len(debugger))
         where = f" at {Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame is not None else ""
         greeting = f"stopped{where}, after {len(debugger)} operations. c goes on with the program, help lists commands."
-        left = Prompt(debugger, goes_on=True).interact(f"{greeting}\n{debugger.run_script('where')}".rstrip())
+        left = Prompt(debugger, goes_on=True).interact(f"{greeting}\n{account.where(debugger.current)}".rstrip())
     if left == "quit":
         raise bdb.BdbQuit
 
@@ -74,10 +76,10 @@ def post_mortem(error: BaseException | None = None) -> None:
         if debugger is None:
             print("there is no tape in the frames of this error: it came before anything was computed")
             return
-        Prompt(debugger).interact(f"{type(error).__name__}: {error}\n{debugger.run_script('where')}".rstrip())
+        Prompt(debugger).interact(f"{type(error).__name__}: {error}\n{account.where(debugger.current)}".rstrip())
 
 
-def of_error(error: BaseException) -> Debugger | None:
+def of_error(error: BaseException) -> Walk | None:
     """A debugger at the moment of an error; None where it has no tape."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     cause: BaseException | None = error.__cause__
@@ -87,22 +89,22 @@ def of_error(error: BaseException) -> Debugger | None:
     users = [frame for frame in frames if outside(frame) is frame]
     variables = _variables(users[-1]) if users else {}
     if isinstance(error, AnomalyError) and error.timeline is not None:
-        return _at_node(Debugger.of(error.timeline, variables=variables), error.blame.node, error.blame.slot)
+        return _at_node(Walk(error.timeline, variables=variables), error.blame.node, error.blame.slot)
     for frame in reversed(frames):
         if frame.f_code.co_name == "sweep" and "cotangents" in frame.f_locals:
             found = frame.f_locals
             line = Timeline(found["order"], _plain(found["seeds"]))
             node, slot = found.get("node"), found.get("slot")
-            debugger = Debugger.of(line, variables=variables)
+            debugger = Walk(line, variables=variables)
             return _at_node(debugger, -1 if node is None else node.index, slot, before=True)
     outputs = [x for frame in frames for x in _tensors_in(frame.f_locals.values())]
-    debugger = Debugger.of(Timeline(tape(outputs, None), {}), variables=variables)
+    debugger = Walk(Timeline(tape(outputs, None), {}), variables=variables)
     if isinstance(error, AnomalyError):
         return _at_node(debugger, error.blame.node, None)
     return debugger if len(debugger) and debugger.goto(-1) else None
 
 
-def _at_node(debugger: Debugger, node: int, slot: int | None, before: bool = False) -> Debugger | None:
+def _at_node(debugger: Walk, node: int, slot: int | None, before: bool = False) -> Walk | None:
     line = debugger.timeline
     if not len(line):
         return None
@@ -136,7 +138,7 @@ class Stopping(Lines):
         with _aside():
             single = all(np.array_equal(seed, np.ones(seed.shape)) and seed.size == 1 for seed in plain.values())
             outputs = [order[i] for i in plain if i in order] if single else []
-            debugger = Debugger.of(Timeline(order, plain), outputs, _variables(frame))
+            debugger = Walk(Timeline(order, plain), outputs, variables=_variables(frame))
             prompt = Prompt(debugger, self.out, self.source, goes_on=True)
             at = Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame is not None else None
             self._kept_breaks(prompt)
@@ -198,7 +200,7 @@ def _ended_in(error: Exception, stopping: Stopping) -> int:
         debugger = of_error(error)
         if debugger is not None:
             prompt = Prompt(debugger, stopping.out, stopping.source)
-            prompt.say(f"post mortem, {debugger!r}\n{debugger.run_script('where')}".rstrip())
+            prompt.say(f"post mortem, {debugger!r}\n{account.where(debugger.current)}".rstrip())
             prompt.run(stopping.script)
             if not prompt.finished:
                 prompt.interact()
@@ -208,7 +210,7 @@ def _ended_in(error: Exception, stopping: Stopping) -> int:
 # Frames, and what is in them --------------------------------------------------------------------------------------
 
 
-def _greeting(debugger: Debugger, at: Line | None = None) -> str:
+def _greeting(debugger: Walk, at: Line | None = None) -> str:
     line = debugger.timeline
     stopped = f'stopped before the backward pass at {at}: "{at.text}"\n' if at is not None else ""
     return (

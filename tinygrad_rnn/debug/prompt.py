@@ -20,11 +20,11 @@ from ..graph import RenderError, draw
 from ..trace import trace_gradient
 from . import account, reading
 from .conditions import GRAMMAR, ConditionError, indices_of
-from .debugger import Debugger
 from .labels import array_text, norm
 from .lines import line_of
 from .moment import copied
 from .stop import Stop
+from .walk import Walk
 
 SHORT = {
     "s": "step", "b": "break", "c": "continue", "p": "print", "l": "list", "w": "where", "u": "up", "d": "down",
@@ -66,7 +66,7 @@ class Prompt(cmd.Cmd):
     """
 
     def __init__(
-        self, debugger: Debugger, out: TextIO | None = None, source: TextIO | None = None, goes_on: bool = False
+        self, debugger: Walk, out: TextIO | None = None, source: TextIO | None = None, goes_on: bool = False
     ) -> None:
         super().__init__(stdin=source, stdout=out)
         self.debugger, self.goes_on = debugger, goes_on
@@ -356,7 +356,7 @@ class Prompt(cmd.Cmd):
         dbg, n = self.debugger, _number(rest, 4)
         for k in range(max(0, dbg.position - n), min(len(dbg), dbg.position + n)):
             mark = "->" if k + 1 == dbg.position else "  "
-            self.say(f"{mark} {account.headline(dbg._stop(k + 1))}")
+            self.say(f"{mark} {account.headline(dbg.stop_at(k + 1))}")
 
     def do_up(self, rest: str) -> None:
         """u, up: look at the node that uses the one looked at; time stands still."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from ..engine.tensor import Tensor
 from ..trace import trace_gradient
 from .timeline import Event, Timeline
@@ -40,11 +42,12 @@ class Shares:
         except (RuntimeError, ValueError) as error:
             self.why_not = str(error)
             return {}
-        if not flow.shares:
-            self.why_not = "the gradient is exactly 0, so nothing has a share of it"
-        elif not all(map(math.isfinite, flow.shares.values())):
+        gradient = self.timeline.cotangents()[self.source.index]
+        if not (np.isfinite(gradient).all() and all(map(math.isfinite, flow.shares.values()))):
             self.why_not = "the gradient is not finite, so nothing has a share of it"
             return {}
+        if not flow.shares:
+            self.why_not = "the gradient is exactly 0, so nothing has a share of it"
         return flow.shares
 
     def of(self, event: Event) -> float | None:
