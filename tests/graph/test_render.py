@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -44,6 +46,40 @@ def test_whatever_graphviz_this_machine_has_draws_every_format(format):
 @pytest.mark.parametrize("format", SIGNATURES)
 def test_without_dot_on_the_path_the_graphviz_in_pygraphviz_draws(format, no_dot):
     assert renderer.render(draw(samples.rnn()).dot, format).startswith(SIGNATURES[format])
+
+
+def structure(svg):
+    """What an SVG is made of, without any coordinate: the class and the texts of each group."""
+    root = ElementTree.fromstring(svg)
+    groups = list(root.iter("{http://www.w3.org/2000/svg}g"))
+    return [(g.get("class"), [text.strip() for text in g.itertext() if text.strip()]) for g in groups]
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="there is no dot on the PATH of this machine")
+@pytest.mark.parametrize("name", ["lstm", "gru", "bidirectional", "windowed"])
+def test_the_graphviz_of_the_system_draws_the_same_structure_as_the_one_in_pygraphviz(name, monkeypatch, tmp_path):
+    text = draw(samples.ALL[name]()).dot
+    by_system = structure(renderer.render(text, "svg"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert structure(renderer.render(text, "svg")) == by_system
+
+
+@pytest.mark.parametrize("format", ["png", "pdf"])
+def test_a_machine_without_any_font_is_an_error_that_says_what_to_install(format, no_dot, tmp_path, monkeypatch):
+    (tmp_path / "fonts.conf").write_text(f"<fontconfig><cachedir>{tmp_path}/cache</cachedir></fontconfig>")
+    monkeypatch.setenv("FONTCONFIG_FILE", str(tmp_path / "fonts.conf"))
+    renderer._can_write.cache_clear()
+    try:
+        with pytest.raises(RenderError, match=r"found no font .* fonts-dejavu-core .* save the picture as \.svg"):
+            renderer.render(TRIVIAL, format)
+        assert b"</svg>" in renderer.render(TRIVIAL, "svg")
+    finally:
+        renderer._can_write.cache_clear()
+
+
+def test_a_font_that_is_not_there_is_replaced_by_one_that_is(no_dot):
+    text = draw(samples.rnn()).dot.replace("DejaVu Sans,", "No Such Font,")
+    assert renderer.render(text, "png").startswith(SIGNATURES["png"])
 
 
 def test_dot_on_the_path_comes_first(only_dot):

@@ -31,12 +31,16 @@ def _text_chunk(key: str, text: str) -> bytes:
 
 
 def described_svg(picture: str, title: str, description: str) -> str:
-    """The SVG with role="img", and both as <title> and <desc>, its first children."""
+    """The SVG with role="img", and both as <title> and <desc>, its first children.
+
+    Their ids follow from the words, so that two pictures in one page or notebook do not answer for each other.
+    """
     opening = _OPENING.search(picture)
     if opening is None:
         raise ValueError("this is not an SVG picture: it has no <svg> element")
     words = html.escape(clean(title)), html.escape(clean(description))
-    head = f'{opening[0][:-1]} role="img" aria-labelledby="picture-title picture-desc">\n'
-    said = f'<title id="picture-title">{words[0]}</title>\n<desc id="picture-desc">{words[1]}</desc>\n'
+    key = f"{zlib.crc32(' '.join(words).encode()):08x}"
+    head = f'{opening[0][:-1]} role="img" aria-labelledby="title-{key} desc-{key}">\n'
+    said = f'<title id="title-{key}">{words[0]}</title>\n<desc id="desc-{key}">{words[1]}</desc>\n'
     rest = _TITLE.sub("", picture[opening.end() :].lstrip("\n"), count=1)
     return picture[: opening.start()] + head + said + rest

@@ -39,9 +39,14 @@ def spots(
     for k in sorted((k for k, size in enumerate(sizes) if size is not None), key=lambda k: (len(points[k]), k)):
         size = sizes[k]
         assert size is not None
-        best = min((_cost(k, at, along, size, busy, numbers, lines), along, at) for along, at in _candidates(points[k]))
-        found[k] = best[2]
-        border = _around(best[2], size)
+        best = math.inf
+        for off, at in _candidates(points[k]):
+            if off >= best:
+                break  # no place further from the middle can be better
+            cost = _cost(k, at, off, size, busy, numbers, lines)
+            if cost < best:
+                best, found[k] = cost, at
+        border = _around(found[k] or points[k][0], size)
         for tile in _tiles(border):
             numbers[tile].append(border)
     return found
@@ -61,12 +66,11 @@ def _points(curve: Curve) -> list[Point]:
     return found
 
 
-def _candidates(points: Sequence[Point]) -> Iterator[tuple[float, Point]]:
-    """How far off the middle, from 0 to 1, and where. The arrow counts as part of the line."""
+def _candidates(points: Sequence[Point]) -> list[tuple[float, Point]]:
+    """How far off the middle, from 0 to 1, and where; the nearest first. The arrow counts as part of the line."""
     last = len(points) - 1 + ARROW / STEP
     stride = max(1, len(points) // 40)
-    for j in range(0, len(points), stride):
-        yield abs(2 * j / last - 1), points[j]
+    return sorted((abs(2 * j / last - 1), points[j]) for j in range(0, len(points), stride))
 
 
 def _cost(

@@ -7,6 +7,7 @@ comes out by pipes. No shell, no temporary files.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import os
 import re
@@ -23,6 +24,7 @@ INSTALL = (
 )
 BUNDLED = Path(__file__).with_name("bundled.py")
 ENOUGH = 2000  # characters of what a renderer complained about
+LETTER = 'digraph { layout=nop2; a [label="?" pos="0,0" shape=plain width=1 height=1 fixedsize=true] }'
 _SHRUNK = re.compile(r"too large .*Scaling by ([0-9.]+[0-9])")
 
 
@@ -34,7 +36,8 @@ def render(dot: str, format: str, dpi: float | None = None, timeout: float = 60.
     """The picture of a DOT text.
 
     format: png, svg or pdf. dpi: of a png. timeout: in seconds.
-    Raises RenderError if there is no renderer, or it fails, takes too long or answers with something else.
+    Raises RenderError if there is no renderer, or it fails, takes too long or answers with something else, or has no
+    font to write with.
     """
     program, command = _command(format, dpi)
     answer, complaints, code = _run(program, command, dot.encode(), timeout)
@@ -48,7 +51,23 @@ def render(dot: str, format: str, dpi: float | None = None, timeout: float = 60.
     if code != 0 or not _is(answer, format):
         how = f"ended with code {code}" if code != 0 else f"answered with something that is not a {format}"
         raise RenderError(f"{program} could not draw the picture: it {how}" + (f", saying: {said}" if said else ""))
+    if format != "svg" and not _can_write(program):
+        raise RenderError(
+            f"{program} found no font on this machine: every letter would be an empty box. Install one, such as DejaVu "
+            "Sans (the package fonts-dejavu-core of Debian and Ubuntu), or save the picture as .svg, whose letters are "
+            "drawn where it is shown"
+        )
     return answer
+
+
+@functools.cache
+def _can_write(program: str) -> bool:
+    """Whether letters look different. program: what `_command` calls it; found out once for each."""
+    try:
+        letters = [_run(*_command("png", 72), LETTER.replace("?", letter).encode(), 20.0) for letter in "lM"]
+    except RenderError:
+        return True  # this is not the place to say what is wrong
+    return letters[0][2] != 0 or letters[0][0] != letters[1][0]
 
 
 def _command(format: str, dpi: float | None) -> tuple[str, list[str]]:
