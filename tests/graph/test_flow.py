@@ -2,6 +2,7 @@
 
 import math
 import re
+import time
 
 import numpy as np
 import pytest
@@ -264,3 +265,14 @@ def test_the_sentence_has_the_largest_flows_and_what_crosses_the_boundaries():
     assert "The largest flows from step to step: +31% from c of step 3 to multiply of step 4" in sentence
     assert "3 to 4 +32%, gross 32%" in sentence
     assert "–" not in sentence
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("view", ["ops", "cells"])
+def test_two_hundred_steps_are_drawn_with_flow_in_ten_seconds(view):
+    layer = nn.LSTM(3, 16, rng=0)
+    states, _ = layer(tg.Tensor(np.random.default_rng(0).normal(size=(200, 3))))
+    loss = (states[-1] * states[-1]).sum()
+    begin = time.monotonic()
+    draw(loss, view=view, steps=(0, 200), flow_to=layer.weight_hh_l0).svg()
+    assert time.monotonic() - begin < 10

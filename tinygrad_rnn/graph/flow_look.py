@@ -14,6 +14,7 @@ SMALL = 0.01  # shares below it are drawn as a dash; a merged edge prints both p
 SIZE = 16  # of the numbers
 ZERO = "#333333"  # neither adds nor takes away
 ROOM = Room(rows=32.0, columns=44.0, lines=44.0, sideways=1.36)
+ROOM_IN_CELLS = Room(rows=32.0, columns=44.0, lines=100.0, sideways=1.36)
 
 
 def share_text(share: float) -> str:
@@ -72,7 +73,7 @@ def overlay(found: Currents) -> Overlay:
         boundaries={b.after: _boundary(b) for b in flow.boundaries},
         samples=_samples(found),
         notes=_notes(found),
-        room=ROOM,
+        room=ROOM if figure.view == "ops" else ROOM_IN_CELLS,
     )
 
 
@@ -114,7 +115,9 @@ def _notes(found: Currents) -> tuple[str, ...]:
     ]
     if any(min(c.ahead, -c.against) >= SMALL for c in found.edges if c is not None):
         notes.append("(+140 −40): several arrows drawn as one; what adds, and what takes away.")
-    if flow.boundaries:
+    if found.figure.view == "rolled":
+        notes.append("An arrow stands for all its uses over time: their shares are added up, and may exceed 100%.")
+    elif flow.boundaries:
         notes.append(
             "Below, between steps: net, the share that crosses from one to the other; gross, its parts' sizes added up."
         )
