@@ -1,0 +1,99 @@
+"""Rules as formulas: every primitive has one, and with the numbers put in they come out right."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tests.debug.stepped import recurrent
+from tests.engine.samples import node_of, samples_of
+from tinygrad_rnn.debug import rules, timeline
+from tinygrad_rnn.engine.primitives import TABLE
+
+KNOWN = {name: getattr(np, name) for name in ("exp", "log", "tanh", "sin", "cos", "sqrt", "sign", "abs", "nan", "inf")}
+KNOWN |= {"max": max, "True": True, "False": False}
+
+
+def worked_out(text):
+    """What the right-hand side of `dx[2]: 0.5 = 0.25 * 2` is, and the number that is claimed."""
+    claim, _, right = text.partition(": ")[2].partition(" = ")
+    with np.errstate(all="ignore"):
+        return float(eval(claim, dict(KNOWN))), float(eval(right, dict(KNOWN)))
+
+
+def test_every_primitive_has_a_formula_and_nothing_else_has():
+    assert rules.FORMULAS.keys() == TABLE.keys()
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_there_is_a_backward_formula_and_a_derivative_for_each_rule(name):
+    primitive, formula = TABLE[name], rules.FORMULAS[name]
+    assert bool(formula.backward) == bool(formula.derivatives) == primitive.differentiable
+    if isinstance(primitive.rules, tuple) and primitive.rules:
+        assert len(formula.backward) == len(formula.derivatives) == len(primitive.rules)
+
+
+def nodes_of_samples(name):
+    return [node_of(sample) for sample in samples_of(name)]
+
+
+@pytest.mark.parametrize("name", sorted(n for n, f in rules.FORMULAS.items() if f.elementwise and n != "astype"))
+def test_the_numbers_of_an_elementwise_formula_come_out(name):
+    checked = 0
+    for node in nodes_of_samples(name):
+        if node.primitive is None or not node.size:
+            continue
+        assert close(*worked_out(rules.forward_numbers(node)))
+        checked += 1
+        if not TABLE[name].differentiable:
+            continue
+        loss = (node * np.linspace(1.0, 2.0, node.size).reshape(node.shape)).sum()
+        line = timeline([loss])
+        for event in line:
+            if event.kind == "backward" and event.node == node.index:
+                part = line.contribution(event.position)
+                text = rules.backward_numbers(node, event.slot, line.cotangents()[node.index], part)
+                assert text is None or close(*worked_out(text)), text
+                if part.shape == node.shape:
+                    factor = rules.local_derivative(node, event.slot)
+                    assert np.allclose(factor * line.cotangents()[node.index], part, equal_nan=True)
+    assert checked or not TABLE[name].differentiable
+
+
+def close(claim, found):
+    if math.isnan(claim) or math.isinf(claim):
+        return math.isnan(found) == math.isnan(claim) and math.isinf(found) == math.isinf(claim)
+    return abs(found - claim) <= 5e-3 * max(abs(claim), abs(found), 0.01)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_the_numbers_of_products_come_out_where_all_terms_are_shown(kind):
+    loss, _ = recurrent(kind, steps=3, hidden=2)
+    line = timeline([loss])
+    shown = 0
+    for event in line:
+        node = line.order[event.node]
+        if node.primitive.name != "linear" or event.kind == "seed":
+            continue
+        if event.kind == "forward":
+            text = rules.forward_numbers(node)
+        else:
+            part = line.contribution(event.position)
+            text = rules.backward_numbers(node, event.slot, line.cotangents()[node.index], part)
+        if "..." not in text:
+            assert close(*worked_out(text)), text
+            shown += 1
+    assert shown > 10
+
+
+def test_a_formula_says_what_the_operation_was_told():
+    x = tg.Tensor(np.ones((3, 4)), requires_grad=True)
+    assert rules.formula_of(x[1:3]).forward == "y = x[1:3]"
+    assert rules.formula_of(x.sum(axis=0)).forward == "y = sum of x over axis -2"
+    assert rules.formula_of(x.sum()).forward == "y = sum of x over all elements"
+    assert "{" not in "".join(
+        str(rules.formula_of(node)) for n in TABLE for node in nodes_of_samples(n) if node.primitive
+    )
+    with pytest.raises(ValueError, match="given"):
+        rules.formula_of(x)
