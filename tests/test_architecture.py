@@ -44,7 +44,7 @@ ENGINE = {
 NEVER_IMPORTED = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "ctypes"}
 NEVER_CALLED = {"eval", "exec", "compile", "__import__", "system", "popen", "getoutput", "getstatusoutput"}
 SCRIPTS = {Path("graph/bundled.py")}  # run as processes of their own, and imported by nobody
-ONLY_WHERE_NEEDED = {"matplotlib", "pygraphviz", "tqdm", "safetensors"}  # extras: imported inside functions only
+ONLY_WHERE_NEEDED = {"matplotlib", "PIL", "pygraphviz", "tqdm", "safetensors"}  # extras: imported inside functions only
 
 
 def tree_of(path):

@@ -31,6 +31,7 @@ from .engine.tensor import Tensor as Tensor
 from .graph import Drawing as Drawing
 from .graph import Plot as Plot
 from .graph import RenderError as RenderError
+from .graph import animate as animate
 from .graph import draw as draw
 from .graph import plot_gates as plot_gates
 from .graph import plot_jacobians as plot_jacobians

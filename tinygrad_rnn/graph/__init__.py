@@ -13,6 +13,7 @@
     style.py, labels.py, legend.py, alt.py    shapes and colours, text
     dot.py, render.py, drawing.py             DOT text, pictures, what the user holds
     coordinates.py                            the same as data with coordinates, for those who draw it themselves
+    sweep_frames.py, animation.py             the backward sweep, picture by picture
     plot.py, plot_*.py                        plots: ledger, lags, spectrum, gates, Jacobians
     accessible.py, files.py                   words inside the pictures; files, all or nothing
 
@@ -21,10 +22,13 @@ No module here knows of networks or the debugger, and of traces only flow.py and
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from ..engine.tensor import Tensor
 from ..trace import Flow, GradientTrace, Route
+from .animation import animated
 from .cells import cells
 from .contents import checked_facts, contents
 from .coordinates import Geometry, PlacedBox, PlacedEdge, PlacedNode, geometry_of
@@ -97,15 +101,8 @@ def draw(
         derivative of sigmoid, tanh and the like; "saturation", how many units of a gate are flat. None shows the first
         three, or nothing where operations are drawn as one, or flow_to or highlight is given.
     """
-    if isinstance(outputs, Tensor):
-        outputs = [outputs]
-    if not isinstance(outputs, Sequence) or not outputs or not all(isinstance(t, Tensor) for t in outputs):
-        raise TypeError(
-            "draw takes a Tensor, such as the loss, or a list of Tensors; "
-            f"got {type(outputs).__name__}. A number such as loss.item() has no graph"
-        )
-    if view not in VIEWS:
-        raise ValueError(f"view is one of {', '.join(map(repr, VIEWS))}; got {view!r}")
+    outputs = _outputs(outputs)
+    _check_view(view)
     drawn = VIEWS[view](outputs, steps)
     facts = checked_facts(show, SHOWN if view == "ops" and flow_to is None and highlight is None else ())
     tape = ancestors(outputs)
@@ -125,3 +122,44 @@ def draw(
 def geometry(outputs: Sequence[Tensor], view: str = "ops", *, steps: tuple[int, int] | None = None) -> Geometry:
     """What `draw` shows as plain data, with room for a number on every edge. Needs no Graphviz."""
     return geometry_of(VIEWS[view](outputs, steps), ROOM)
+
+
+def animate(
+    losses: Tensor | Sequence[Tensor],
+    path: str | os.PathLike[str],
+    view: str = "ops",
+    *,
+    steps: tuple[int, int] | None = None,
+    frames: int = 40,
+    seconds: float = 0.6,
+    width: int = 1920,
+    timeout: float = 60.0,
+) -> Path:
+    """The backward sweep as an animation: which gradients are known after each move, and what has just flowed.
+
+    losses: a scalar, or a list of them, whose sum is differentiated; no `.grad` is touched.
+    path: a .gif, or a folder (a name without an ending) for numbered pictures frame_01.png, frame_02.png, ...
+    view, steps: as for `draw`. frames: how many pictures at most; each is a move over one operation, or else over one
+        landmark, scope or step: the finest that fits.
+    seconds: how long each picture of a GIF stays. width: of the pictures, about, in pixels.
+    Returns the path. Raises RenderError where Graphviz is missing or fails, ImportError where Pillow is for a GIF.
+    """
+    losses = _outputs(losses)
+    _check_view(view)
+    return animated(losses, VIEWS[view](losses, steps), path, frames, seconds, width, timeout)
+
+
+def _outputs(outputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    if isinstance(outputs, Tensor):
+        return [outputs]
+    if not isinstance(outputs, Sequence) or not outputs or not all(isinstance(t, Tensor) for t in outputs):
+        raise TypeError(
+            "draw takes a Tensor, such as the loss, or a list of Tensors; "
+            f"got {type(outputs).__name__}. A number such as loss.item() has no graph"
+        )
+    return outputs
+
+
+def _check_view(view: str) -> None:
+    if view not in VIEWS:
+        raise ValueError(f"view is one of {', '.join(map(repr, VIEWS))}; got {view!r}")

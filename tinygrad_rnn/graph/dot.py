@@ -226,7 +226,7 @@ def _draw_legend(
                 at += STROKE + width(words) + 34
         low -= SAMPLE[1] / 2 + 4
         for k, sentence in enumerate(said):
-            words = Line(sentence, size)
+            words = Line(sentence, size, room_for=overlay.longest_note if overlay is not None else "")
             low -= height(words) + 1
             _draw_words(c, f"legend_note{k}", words, 0.0, low)
         c.attr("graph", bb=f"0,{_number(low - 10)},{_number(wide)},{_number(top)}", peripheries="0")

@@ -20,13 +20,14 @@ _EDGE_SPACE = re.compile(r"^ | $|(?<= ) ")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a label, not yet escaped."""
+    """One line of a label, not yet escaped. room_for: another text that is to fit there too, without a new layout."""
 
     text: str
     size: int
     bold: bool = False
     italic: bool = False
     color: str = ""
+    room_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,12 @@ def width(line: Row) -> float:
     """About how wide the line is, in points, rather more than less."""
     if isinstance(line, Grid):
         return (WIDE_CELL if line.wide else NARROW_CELL)[0] * max(map(len, line.rows), default=0) + 4
-    total = sum(_WIDTHS.get(c, 1.05 if unicodedata.east_asian_width(c) in "WF" else 0.65) for c in line.text)
+    total = max(_width(line.text), _width(line.room_for))
     return total * line.size * (1.13 if line.bold else 1.0)
+
+
+def _width(text: str) -> float:
+    return sum(_WIDTHS.get(c, 1.05 if unicodedata.east_asian_width(c) in "WF" else 0.65) for c in text)
 
 
 def height(line: Row) -> float:

@@ -49,7 +49,8 @@ class Overlay:
     """strokes: one for each edge of the figure.
 
     faded: the nodes that step back. inside: more lines of text in nodes.
-    boundaries: text below the boundary after a step. samples, notes: for the legend.
+    boundaries: text below the boundary after a step. samples, notes: for the legend. longest_note: the one
+    that there is to be room for, where pictures are to be of the same size.
     """
 
     strokes: tuple[Stroke, ...]
@@ -59,6 +60,7 @@ class Overlay:
     samples: tuple[Sample, ...] = ()
     notes: tuple[str, ...] = ()
     room: Room = field(default_factory=Room)
+    longest_note: str = ""
 
 
 FADED_STROKE = Stroke(FADED, 1.0)
