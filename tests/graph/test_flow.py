@@ -3,6 +3,7 @@
 import math
 import re
 import time
+import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tinygrad_rnn.graph.columns import columns
 from tinygrad_rnn.graph.figure import ancestors
 from tinygrad_rnn.graph.flow import SINK, Current, currents, imbalance
 from tinygrad_rnn.graph.flow_look import WIDEST, current_text, share_text, stroke
+from tinygrad_rnn.graph.labels import visible
 
 
 def leaves(loss):
@@ -189,7 +191,14 @@ def test_a_gradient_of_exactly_zero_has_no_percentages_and_the_legend_says_why()
     drawing = draw(loss * 0.0, flow_to=cell.weight_hh)
     assert "%" not in re.sub(r"<[^>]*>", "", drawing.dot)
     for words in (drawing.dot, drawing.alt_text):
-        assert "The gradient by weight_hh is exactly 0: nothing has a share of it" in words
+        assert "The gradient by weight_hh is exactly 0. Nothing has a share of it" in words
+
+
+def test_a_gradient_that_underflowed_is_not_called_zero():
+    h = w = tg.Tensor([0.5], requires_grad=True, name="w")
+    for _, small in tg.steps([1e-200, 1e-200]):
+        h = h * small
+    assert "The gradient by w underflowed: it is about 10^-400" in draw(h.sum(), flow_to=w).alt_text
 
 
 def test_a_route_without_a_path_says_so_and_is_not_called_zero():
@@ -238,6 +247,15 @@ def test_numbers_cover_neither_a_node_nor_each_other(name):
         for caption, border in captions.items():
             for other, beside in [*captions.items(), *nodes.items()]:
                 assert other == caption or covered(border, beside) == 0, (caption, other)
+
+
+@pytest.mark.parametrize("name", ['<b>"w"</b>', "\\N & ]]> \n", "w" * 300, "\u202ew\0", "–"])
+def test_whatever_the_source_is_called_the_picture_is_valid_and_says_it(name):
+    w = tg.Tensor([0.5, 0.2], requires_grad=True, name=name)
+    loss = (w * w).sum()
+    drawing = draw(loss, flow_to=w)
+    text = "".join(ElementTree.fromstring(drawing.svg()).itertext())
+    assert f"share of the gradient by {visible(name)}" in text.replace("\u00a0", " ")
 
 
 def test_flow_may_be_given_as_a_tensor_a_trace_or_a_flow():

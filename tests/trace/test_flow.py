@@ -141,6 +141,20 @@ def test_a_gradient_of_1e_minus_170_has_flow_and_one_of_exactly_0_has_none():
     assert "exactly 0" in str(none)
 
 
+def test_what_underflowed_or_is_not_finite_is_not_called_zero():
+    x = tg.Tensor([0.5], requires_grad=True)
+    h = x
+    for _, small in tg.steps([1e-200, 1e-200]):
+        h = h * small
+    under = tg.trace_gradient(h.sum(), to=x).flow()
+    assert (under.shares, under.missing) == ({}, "underflowed: it is about 10^-400, too small for a number")
+    for wrong in (math.inf, math.nan):
+        flow = tg.trace_gradient((x * wrong).sum(), to=x).flow()
+        assert (flow.shares, flow.missing) == ({}, "is not finite")
+        assert not math.isfinite(flow.norm)
+        assert str(flow).endswith("nothing flows, the gradient is not finite.")
+
+
 def test_a_route_without_a_path_flows_nowhere():
     _, xs, _, loss = lstm()
     flow = tg.trace_gradient(loss, to=xs[0]).flow(tg.across("c{9}"))

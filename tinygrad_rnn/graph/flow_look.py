@@ -126,8 +126,8 @@ def _notes(found: Currents) -> tuple[str, ...]:
 
 def _nothing_flows(found: Currents, to: str) -> str:
     flow = found.flow
-    if flow.norm == 0:
-        return f"The gradient by {to} is exactly 0: nothing has a share of it, so there are no percentages."
+    if flow.missing:
+        return f"The gradient by {to} {flow.missing}. Nothing has a share of it, so there are no percentages."
     route = visible(flow.route or "")
     return f"No path of {route} leads from {to} to the loss; the norm of the whole gradient is {magnitude(flow.norm)}."
 

@@ -26,6 +26,7 @@ from .automaton import Paths, Reading, crosses, read, uses_on
 from .measure import percent
 from .parts import MOST_STATES, advance_one, check_names, too_many
 from .route import Route, accepts, start
+from .scaled import log10_of_route
 
 Array = npt.NDArray[Any]
 Use = tuple[int, int]  # the index of the consumer, and the slot
@@ -57,10 +58,10 @@ class Flow:
     """The share of the gradient on every edge between a source and the losses.
 
     shares: by (index of the consumer, slot): signed, 1.0 is the whole gradient. An edge that is not in it lies on no
-        path. Empty where the gradient is exactly 0: then nothing has a share.
+        path. Empty where the gradient is exactly 0, underflowed or is not finite: then nothing has a share.
     total: the share that flows in all, 1.0, or that of the route.
     source: what it is called in reports. source_index, loss_indices: on the tape. route: None stands for all paths.
-    norm: of the whole gradient.
+    norm: of the whole gradient. missing: why nothing has a share of it, in words; empty where there are shares.
     boundaries: what crosses from step to step, in order; an edge over several steps crosses each boundary between.
     """
 
@@ -72,14 +73,14 @@ class Flow:
     route: str | None
     norm: float
     boundaries: tuple[Boundary, ...]
+    missing: str = ""
 
     def __str__(self) -> str:
         """A row for each boundary between steps: the net share across, its parts by name, and the gross."""
         along = f" on the paths of {self.route}" if self.route else ""
         if not self.shares:
-            return f"Flow to {self.source}{along}: nothing flows, " + (
-                "the gradient is exactly 0." if self.norm == 0 else "there is no path."
-            )
+            why = f"the gradient {self.missing}" if self.missing else "there is no path"
+            return f"Flow to {self.source}{along}: nothing flows, {why}."
         names = sorted({name for boundary in self.boundaries for name in boundary.shares})
         lines = [f"Flow to {self.source}{along}: {percent(self.total)} of the gradient in all."]
         lines.append(f"{'from step to step':>17} {'net':>9}" + "".join(f"{n:>9}" for n in names) + f"{'gross':>9}")
@@ -94,22 +95,35 @@ class Flow:
 def flow_of(paths: Paths, whole: Array, route: Route | None = None) -> Flow:
     """The flow of all paths, or of those of a route. whole: the gradient through all paths."""
     if route is None:
-        reading, accepted = read(paths, 0, lambda state, *_: state, 1, ""), lambda _: True
+        reading, accepted = _all_of(paths), lambda _: True
     else:
         check_names(paths, [route])
         reading, accepted = read(paths, start(route), advance_one, MOST_STATES, too_many(route)), accepts
     largest = float(np.max(np.abs(whole), initial=0.0))
-    found = _shares(reading, accepted, whole / largest, largest) if largest > 0 else {}
+    some = 0 < largest < math.inf
+    found = _shares(reading, accepted, whole / largest, largest) if some else {}
     return Flow(
         shares=found,
-        total=math.fsum(found[use] for use in _uses(paths) if use in found) if largest > 0 else math.nan,
+        total=math.fsum(found[use] for use in _uses(paths) if use in found) if some else math.nan,
         source=describe(paths.source),
         source_index=paths.source.index,
         loss_indices=tuple(loss.index for loss in paths.losses),
         route=None if route is None else str(route),
-        norm=largest * float(np.linalg.norm(np.ravel(whole / largest))) if largest > 0 else 0.0,
+        norm=largest * float(np.linalg.norm(np.ravel(whole / largest))) if some else largest,
         boundaries=_boundaries(paths, found),
+        missing="" if some else _why_there_are_no_shares(paths, largest),
     )
+
+
+def _all_of(paths: Paths) -> Reading:
+    return read(paths, 0, lambda state, *_: state, 1, "")
+
+
+def _why_there_are_no_shares(paths: Paths, largest: float) -> str:
+    if largest != 0:
+        return "is not finite"
+    log10 = log10_of_route(_all_of(paths), lambda _: True)
+    return "is exactly 0" if log10 == -math.inf else f"underflowed: it is about 10^{log10:.0f}, too small for a number"
 
 
 def _uses(paths: Paths) -> list[Use]:
