@@ -1,7 +1,7 @@
 """Pictures: a tape as plain data, as DOT text, as PNG, SVG and PDF.
 
     figure.py (with window.py, summary.py)    tape -> nodes and edges, plain data
-    folding.py, cells.py                      tape -> folded: nodes and edges for the view `cells`
+    folding.py, cells.py, rolled.py           tape -> folded: nodes and edges for `cells` and `rolled`
     blocks.py, cell_layout.py, chain.py, trunks.py, marks.py    where folded nodes stand, and what is written in them
     columns.py, runs.py, states.py            which nodes belong together: steps, scopes, the lines of states
     layout.py, alike.py                       rows and places inside one step, the same for all steps alike
@@ -45,6 +45,7 @@ from .plot_jacobians import plot_jacobians
 from .plot_lags import plot_lags
 from .plot_tables import plot_ledger, plot_spectrum
 from .render import RenderError
+from .rolled import rolled
 from .style import SHOWN
 from .summary import Value
 from .summary import summary as summarise
@@ -73,7 +74,11 @@ __all__ = [
     "write",
 ]
 
-VIEWS: dict[str, Callable[[Sequence[Tensor], tuple[int, int] | None], Figure]] = {"ops": figure, "cells": cells}
+VIEWS: dict[str, Callable[[Sequence[Tensor], tuple[int, int] | None], Figure]] = {
+    "ops": figure,
+    "cells": cells,
+    "rolled": rolled,
+}
 
 
 def draw(
@@ -88,7 +93,8 @@ def draw(
     """The graph of what was computed, time from left to right.
 
     outputs: a tensor, mostly a loss, or a list of them; drawn is all that they were computed from.
-    view: "ops" shows every operation, "cells" a box for each step and layer with the named results in it.
+    view: "ops" shows every operation, "cells" a box for each step and layer with the named results in it, "rolled"
+        one box for all steps, its states going round.
     steps: (a, b) shows the steps a, a + 1, ..., b - 1 only, counted as `range` does. None shows all, but of many only
         the first and the last, and says so.
     flow_to: a weight, an input or a state: on every arrow stands which share of the gradient by it comes that way.

@@ -30,12 +30,19 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """of: the block of every node in one. loose: for slots with nothing else, the initial states in it."""
+    """of: the block of every node in one. loose: for slots with nothing else, the initial states in it. rank: of every
+    node within its block."""
 
     all: list[Block]
     of: dict[str, Block]
     loose: dict[int, list[str]]
     slots: int
+    rank: dict[str, int]
+
+    def is_inside(self, e: Edge) -> bool:
+        """Whether an edge stays in one block: not if it leads to another step, or back to what comes before."""
+        block = self.of.get(e.source)
+        return block is self.of[e.target] and not e.lag and self.rank[e.source] < self.rank[e.target]
 
 
 def blocks(figure: Figure) -> Blocks:
@@ -67,7 +74,13 @@ def blocks(figure: Figure) -> Blocks:
         b.slot = number[position[id(b)]]
     _mark_backwards(figure, of)
     _give_rows(figure, every, of)
-    return Blocks(every, of, {number[p, 0]: vs for p, vs in loose_at.items()}, len(order))
+    return Blocks(
+        every,
+        of,
+        {number[p, 0]: vs for p, vs in loose_at.items()},
+        len(order),
+        {v: k for b in every for k, v in enumerate(b.nodes)},
+    )
 
 
 def _sort(every: list[Block], of: dict[str, Block], edges: Sequence[Edge]) -> None:
@@ -93,6 +106,14 @@ def _sort(every: list[Block], of: dict[str, Block], edges: Sequence[Edge]) -> No
 def _initial_states(figure: Figure, of: dict[str, Block]) -> dict[str, tuple[str, int]]:
     """Leaves that come in where at other steps a state arrives: from the step before (-1) or after (+1)."""
     nodes = {n.id: n for n in figure.nodes}
+    if figure.view == "rolled":  # there they have no step, unlike all that they lead to
+        back = {of[e.target].scope for e in figure.edges if e.lag < 0}
+        back -= {of[e.target].scope for e in figure.edges if e.lag > 0}
+        return {
+            e.source: (e.target, 1 if of[e.target].scope in back else -1)
+            for e in reversed(figure.edges)
+            if e.source not in of and nodes[e.source].step is None and of[e.target].step is not None
+        }
     place_of = {
         v: (b.scope, k, nodes[v].operation)
         for b in {id(b): b for b in of.values()}.values()

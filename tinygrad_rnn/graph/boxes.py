@@ -19,20 +19,24 @@ Rectangle = tuple[float, float, float, float]  # left, low, right, high
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A border. step: the one it is around, None around a scope. nodes: directly inside; inner: boxes inside."""
+    """A border. step: the one it is around, None around a scope. nodes: directly inside; inner: boxes inside.
+    is_cell: it is around a cell of a folded picture."""
 
     scope: str
     step: int | None
     border: Rectangle
     nodes: tuple[str, ...]
     inner: tuple[Box, ...]
+    is_cell: bool = False
 
 
-def heading(scope: str, step: int | None, around_column: bool) -> Line:
+def heading(scope: str, step: int | None, around_column: bool, is_cell: bool = False) -> Line:
     """What stands at the top of a box. scope: where it is within the box around it."""
     shown = visible(scope) if scope else ""
     if step is not None:
         return Line(f"step {step}" + (f"  ·  {shown}" if shown else ""), 18, bold=True)
+    if is_cell:
+        return Line(shown, 18, bold=True)
     return Line(shown or "outside any step", 12, italic=around_column and not shown)
 
 

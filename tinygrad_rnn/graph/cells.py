@@ -45,9 +45,9 @@ def cells(outputs: Sequence[Any], steps: tuple[int, int] | None = None) -> Figur
     tape = tape_of(outputs)
     visible = [t for t in tape.operations if tape.folding.drawn_as[t.index] == t.index]
     gaps, hidden = gaps_of(visible, steps)
-    classes = _classes(tape, hidden)
-    ids = _ids(classes.members)
-    nodes = [_node(key, ids[key], classes, tape, gaps) for key in ids]
+    classes = classes_of(tape, hidden)
+    ids = ids_of(classes.members)
+    nodes = [node_of(key, ids[key], classes, tape, gaps) for key in ids]
     edges = [
         Edge(ids[u], ids[v], tuple(uses), None, (u, v) in classes.crossing) for (u, v), uses in classes.uses.items()
     ]
@@ -57,14 +57,14 @@ def cells(outputs: Sequence[Any], steps: tuple[int, int] | None = None) -> Figur
         operations=len(tape.operations),
         steps=tuple(sorted({t.place.step for t in tape.operations if t.place.step is not None})),
         parameters=sum(kind == "parameter" for kind in tape.kinds.values()),
-        outputs=tuple(_output(t, tape.kinds[t.index]) for t in outputs),
+        outputs=tuple(output_node(t, tape.kinds[t.index]) for t in outputs),
         home={t.index: ids[key] for key, inside in classes.members.items() if key[0] in ("op", "gap") for t in inside},
         view="cells",
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Classes:
+class Classes:
     """members: the tensors that each drawn thing stands for. uses: those that each arrow stands for. crossing: arrows
     that lead to another step. exits: of each source of arrows the tensors that they lead from. beside: its targets.
     replaced: leaves whose data was replaced after they were used."""
@@ -77,8 +77,9 @@ class _Classes:
     replaced: set[Key]
 
 
-def _classes(tape: Tape, hidden: Mapping[int, int]) -> _Classes:
-    found = _Classes(defaultdict(list), defaultdict(list), set(), defaultdict(set), defaultdict(list), set())
+def classes_of(tape: Tape, hidden: Mapping[int, int]) -> Classes:
+    """What is drawn. hidden: for each folded operation that is not, by index, the number of its gap."""
+    found = Classes(defaultdict(list), defaultdict(list), set(), defaultdict(set), defaultdict(list), set())
     source_of = _sources(tape, hidden)
     for t in tape.operations:
         target = _key(tape.folding.drawn_as[t.index], hidden)
@@ -122,19 +123,23 @@ def _sources(tape: Tape, hidden: Mapping[int, int]) -> Callable[[Any, Any, Key],
             return None
         if tape.kinds[x.index] == "parameter":
             return "parameters", target
-        return ("leaves", target) if target[0] == "gap" else ("leaf", x.index, cell[target[1]])
+        if target[0] == "gap":
+            return "leaves", target
+        place = cell[target[1]]
+        return "leaf", x.index, place if place != (None, "") else target
 
     return source
 
 
-def _ids(members: Mapping[Key, list[Any]]) -> dict[Key, str]:
+def ids_of(members: Mapping[Key, list[Any]]) -> dict[Key, str]:
     """Names that follow the order of creation within the drawing, so that the same program gives the same text."""
     others = (key for key in members if key[0] != "gap")
     named = {key: f"n{k}" for k, key in enumerate(others)}
     return {key: named.get(key, f"gap{key[1]}") for key in members}
 
 
-def _node(key: Key, id: str, classes: _Classes, tape: Tape, gaps: Sequence[Gap]) -> Node:
+def node_of(key: Key, id: str, classes: Classes, tape: Tape, gaps: Sequence[Gap]) -> Node:
+    """One drawn thing."""
     what, members = key[0], classes.members[key]
     indices = tuple(t.index for t in members)
     if what == "gap":
@@ -165,7 +170,7 @@ def _node(key: Key, id: str, classes: _Classes, tape: Tape, gaps: Sequence[Gap])
     )
 
 
-def _where(key: Key, classes: _Classes, tape: Tape) -> tuple[int | None, str]:
+def _where(key: Key, classes: Classes, tape: Tape) -> tuple[int | None, str]:
     """The step and the scope of the cell that something is drawn in."""
     if key[0] == "op":
         return tape.folding.cell[key[1]]
@@ -173,7 +178,8 @@ def _where(key: Key, classes: _Classes, tape: Tape) -> tuple[int | None, str]:
     return (users[0].step if users else None), common_scope([c.scope for c in users])
 
 
-def _output(t: Any, kind: Kind) -> Node:
+def output_node(t: Any, kind: Kind) -> Node:
+    """An output for those who speak of it, wherever it is drawn."""
     value, gradient = measured_of(t)
     operation = t.primitive.name if t.primitive is not None else None
     return Node("", kind, t.index, t.name or None, operation, t.place.scope, t.place.step, value, gradient, t.tracked)

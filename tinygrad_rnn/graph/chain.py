@@ -23,6 +23,7 @@ from .wires import TRACK
 
 PAD = 16.0  # between the nodes and the border of a cell, above and below
 GUTTER = 44.0  # between slots
+LAG_ROOM = 60.0  # between slots where loops are, for the words beside them
 LEAF_GAP = 10.0  # between leaves beside each other
 STRIP = 26.0  # from a cell to the leaves below it
 ROW_SPACE = 26.0  # between layers
@@ -60,7 +61,9 @@ def place_cells(
     frame = Frame(cut, inside, low, high, sizes, y, top, PAD)
     routed = frame.routed(wires)
     track = tracks_of(routed)
-    borders = _borders(cut, inside, strips, sizes, track, GUTTER + room.columns / 2)
+    borders = _borders(
+        cut, inside, strips, sizes, track, GUTTER + room.columns / 2 + LAG_ROOM * (figure.view == "rolled")
+    )
     at: dict[str, Point] = {}
     left: dict[int, float] = {}
     for b in cut.all:
@@ -78,7 +81,7 @@ def place_cells(
         _box(b, left[id(b)], inside[id(b)].width, low[id(b)], high[id(b)], figure) for b in cut.all if bordered[id(b)]
     )
     boxed = {v for box in boxes for v in box.nodes}
-    return _columns(cut), Placement(
+    return _columns(cut, figure.view == "rolled"), Placement(
         at=at,
         sizes=sizes,
         boxes=boxes,
@@ -91,16 +94,26 @@ def place_cells(
     )
 
 
-def _columns(cut: Blocks) -> list[Column]:
+def _columns(cut: Blocks, is_rolled: bool) -> list[Column]:
     """The slots, as those who write beside them need them."""
     found = [Column(None, None, "", (), tuple(cut.loose.get(slot, ()))) for slot in range(cut.slots)]
     for b in cut.all:
-        found[b.slot] = Column(None if b.gap is not None else b.step, b.gap, "", (), ())
+        found[b.slot] = Column(None if b.gap is not None or is_rolled else b.step, b.gap, "", (), ())
     return found
 
 
 def _box(b: Block, left: float, wide: float, low: float, high: float, figure: Figure) -> Box:
-    return Box(b.scope, None if figure.view == "rolled" else b.step, (left, low, left + wide, high), tuple(b.nodes), ())
+    scope, step = _said(b, figure)
+    return Box(scope, step, (left, low, left + wide, high), tuple(b.nodes), (), True)
+
+
+def _said(b: Block, figure: Figure) -> tuple[str, int | None]:
+    """The scope and the step in the heading of a cell."""
+    if figure.view != "rolled" or b.step is None:
+        return b.scope, b.step
+    count = max((n.steps for n in figure.nodes if n.id in b.nodes), default=0)
+    every = f"{count:,} step{'s' * (count != 1)}"
+    return f"{b.scope}  ·  {every}" if b.scope else every, None
 
 
 # Insides ------------------------------------------------------------------------------------------------------------
@@ -114,10 +127,10 @@ def _insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) ->
     exits: dict[int, set[int]] = defaultdict(set)
     grounded: dict[int, set[int]] = defaultdict(set)
     states: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
-    ordinal = {v: k for b in cut.all for k, v in enumerate(b.nodes)}
+    ordinal = cut.rank
     for e in figure.edges:
         source, target = cut.of.get(e.source), cut.of[e.target]
-        if source is target and not e.lag:
+        if cut.is_inside(e):
             links[id(target)].append((e.source, e.target))
             continue
         if source is not None:
@@ -126,7 +139,7 @@ def _insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) ->
             if nodes[e.source].kind != "parameter":
                 grounded[id(target)].add(ordinal[e.target])
             continue
-        if source is None or source.slot != target.slot or e.lag:
+        if source is None or source.slot != target.slot or e.lag or source is target:
             arrivals[id(target)].add(ordinal[e.target])
         else:
             grounded[id(target)].add(ordinal[e.target])
@@ -184,8 +197,7 @@ def _kind(b: Block, nodes: Mapping[str, Node], links: Sequence[tuple[str, str]],
 
 def _narrowest(alike: Sequence[Block], figure: Figure) -> float:
     """How wide the border has to be for its heading."""
-    steps = figure.view != "rolled"
-    shown = [width(heading(b.scope, b.step if steps else None, True)) for b in alike if b.step is not None or b.scope]
+    shown = [width(heading(*_said(b, figure), True, True)) for b in alike if b.step is not None or b.scope]
     return max(shown, default=0.0) + 18
 
 

@@ -20,10 +20,10 @@ from .curves import Curve, right_angled
 from .figure import Edge, Figure, Node
 from .labels import Line, Row, height, html_label, width
 from .legend import kinds, notes
-from .marks import cell_lines, cell_size
+from .marks import cell_lines, cell_size, lag_text
 from .overlay import FADED, FADED_TEXT, Overlay, Room, Stroke
 from .placement import Placement, place
-from .style import GREY, SHOWN, Style, attributes, kind_of, lines, size
+from .style import BLACK, GREY, SHOWN, Style, attributes, kind_of, lines, size
 from .window import Gap
 
 LEGEND_GAP = 26.0  # from the picture to its legend
@@ -125,8 +125,8 @@ def _draw_box(g: Any, id: str, box: Box, around: str, style: Style, draw: Draw) 
     with g.subgraph(name=id) as c:
         left, _, right, high = box.border
         inner_scope = box.scope.removeprefix(f"{around}/") if around else box.scope
-        words = heading(inner_scope, box.step, id.count("_") == 1)
-        look = style.scope_box if box.step is None else style.step_box
+        words = heading(inner_scope, box.step, id.count("_") == 1, box.is_cell)
+        look = style.scope_box if box.step is None and not box.is_cell else style.step_box
         c.attr(
             "graph",
             **look,
@@ -145,6 +145,9 @@ def _edge(e: Edge, curve: Curve, style: Style, to_gap: bool) -> dict[str, str]:
     if to_gap:
         look |= style.to_gap
     look["pos"] = _spline(curve)
+    if e.lag:
+        label = html_label((Line(lag_text(e.lag), 15, italic=True),))
+        look |= {"label": label, "lp": _point(curve.label), "fontcolor": BLACK}
     if e.slot is not None:
         look |= {"label": str(e.slot), "lp": _point(curve.label)}
     return look

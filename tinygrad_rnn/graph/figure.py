@@ -59,7 +59,7 @@ class Node:
     members: the indices of all tensors that it stands for, in a folded picture; there `index` is that of the one whose
         name and value are shown, -1 where none is.
     parts: what it is folded from: the names of operations, or of parameters.
-    steps: how many time steps it stands for, in a rolled picture.
+    steps: how many time steps it stands for, in a rolled picture; `step` is then the first of this part of the model.
     """
 
     id: str
@@ -78,7 +78,7 @@ class Node:
     gap: Gap | None = None
     members: tuple[int, ...] = ()
     parts: tuple[str, ...] = ()
-    steps: int = 1
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)

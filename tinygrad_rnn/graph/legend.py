@@ -18,7 +18,10 @@ def kinds(figure: Figure, style: Style) -> list[str]:
 def notes(figure: Figure, overlay: Overlay | None = None, show: Collection[str] = SHOWN) -> list[str]:
     """Sentences for below the picture."""
     found = list(overlay.notes) if overlay is not None else []
-    if any(e.crossing for e in figure.edges) and overlay is None:
+    if figure.view == "rolled":
+        found.append("All steps are drawn as one. What comes in from t − 1 is the state that the step before gave.")
+        found.append("Numbers in named results: the smallest and the largest value over all steps, and the mean.")
+    elif any(e.crossing for e in figure.edges) and overlay is None:
         found.append("Heavy arrows lead from one time step to another: the states.")
     if any(e.slot is not None for e in figure.edges) and overlay is None:
         found.append("Numbers at arrows: which input of the operation, counted from 0.")

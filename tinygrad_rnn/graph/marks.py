@@ -45,11 +45,21 @@ def cell_lines(node: Node, show: Collection[str] = ()) -> tuple[Line, ...]:
     if node.gap is not None or node.kind == "sink":
         return lines(node)
     found = _operation_lines(node) if node.kind == "operation" and not node.again else _leaf_lines(node)
-    if node.value is not None and kind_of(node) != "mark":
+    if node.steps and node.value is not None and node.name and not show:
+        found += _over_time(node)
+    elif node.value is not None and kind_of(node) != "mark":
         found += tuple(Line(text, 11) for text in facts(node, () if node.output else show))
         if node.tracked and "gradient" in show:
             found += (Line(gradient_text(node.gradient), 11),)
     return found
+
+
+def _over_time(node: Node) -> tuple[Line, ...]:
+    """The range over all steps, and the mean, of a value."""
+    if node.value is None or node.value.mean is None or node.value.dtype == "bool":
+        return ()
+    mean = Line(f"mean {number(node.value.mean, 2)}", 12)
+    return Line(" ", 4), Line(value_text(node.value), 12), mean
 
 
 def _leaf_lines(node: Node) -> tuple[Line, ...]:
@@ -90,3 +100,8 @@ def cell_size(node: Node, text: tuple[Row, ...], look: Look) -> tuple[float, flo
     if kind_of(node) == "landmark":
         return max(wide, 46.0), high
     return wide, high
+
+
+def lag_text(lag: int) -> str:
+    """From which step a state comes in a rolled picture: t - 1."""
+    return f"from t {'−' if lag > 0 else '+'} {abs(lag)}"

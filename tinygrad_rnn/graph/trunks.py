@@ -11,6 +11,8 @@ from .blocks import Block, Blocks
 from .cell_layout import Inside, Size
 from .curves import Curve, Point, ports, right_angled, rounded, upwards
 from .figure import Edge, Figure
+from .labels import Line, width
+from .marks import lag_text
 from .wires import TRACK, Wire, tracks
 
 BESIDE = 15.0  # from a slot to the first line that runs up or down beside it
@@ -54,7 +56,7 @@ def trunks(figure: Figure, cut: Blocks, inside: Mapping[int, Inside]) -> list[Tr
     found = []
     for e in figure.edges:
         source, target = cut.of.get(e.source), cut.of[e.target]
-        if source is target and not e.lag:
+        if cut.is_inside(e):
             continue
         if target.gap is not None:
             found.append(Trunk(e, source, target, "gap"))
@@ -63,7 +65,7 @@ def trunks(figure: Figure, cut: Blocks, inside: Mapping[int, Inside]) -> list[Tr
         elif source.slot != target.slot:
             found.append(Trunk(e, source, target, "side"))
         else:
-            way: Way = "side" if e.lag else "below"
+            way: Way = "side" if e.lag or source is target else "below"
             own = inside[id(target)]
             above = way == "side" and own.enters[e.target] > own.height / 2
             along = lanes[target.slot, target.row, above]
@@ -274,6 +276,9 @@ def _trunk_line(r: Routed, frame: Frame, page: Page, entry: Mapping[Edge, tuple[
     into = _moved(frame.inside[id(target)].into[e.target], target, frame, page)
     path = _distinct([*corners, into.points[0]])
     middle = rounded(path) if len(path) > 1 else path
+    if e.lag and r.gutters:  # what is written about a loop stands beside it
+        words = width(Line(lag_text(e.lag), 15, italic=True)) / 2 + 6
+        into = Curve(into.points, into.tip, (corners[1][0] + r.start * words, (r.heights[0] + r.heights[1]) / 2))
     return _joined([*begin[:-1], *middle] if begin else middle, into)
 
 
