@@ -66,13 +66,14 @@ def dot_text(
         _draw_box(g, f"cluster_{k}", box, "", style, draw)
     draw(g, placed.loose)
     gaps: dict[str | None, Gap] = {n.id: n.gap for n in figure.nodes if n.gap is not None}
-    for k, (e, curve) in enumerate(zip(figure.edges, placed.curves, strict=True)):
-        if overlay is None:
-            g.edge(e.source, e.target, **_edge(e, curve, style, not gaps.keys().isdisjoint((e.source, e.target))))
-        else:
-            _draw_stroke(g, e.source, e.target, curve, overlay.strokes[k])
+    drawn = list(zip(figure.edges, placed.curves, strict=True))
     low = placed.low
-    if overlay is not None:
+    if overlay is None:
+        for e, curve in drawn:
+            g.edge(e.source, e.target, **_edge(e, curve, style, not gaps.keys().isdisjoint((e.source, e.target))))
+    else:
+        for (e, curve), stroke in sorted(zip(drawn, overlay.strokes, strict=True), key=lambda item: _depth(item[1])):
+            _draw_stroke(g, e.source, e.target, curve, stroke)
         _draw_captions(g, placed, overlay)
         low = _draw_boundaries(g, cut, gaps, placed, overlay)
     said = [*notes(figure, overlay, show), *contents.notes]
@@ -97,6 +98,11 @@ def _placed(
         cut, placed = place_cells(figure, lambda n: cell_size(n, text[n.id], style.looks[kind_of(n)]), room)
         return cut, text, placed
     return cut, text, place(figure, cut, lambda n: size(text[n.id], style.looks[kind_of(n)]), room)
+
+
+def _depth(stroke: Stroke) -> tuple[bool, float]:
+    """What is drawn first: what steps back, then what is wide, so that it hides nothing that is thin."""
+    return stroke.color != FADED, -stroke.pen
 
 
 def _overlaid(v: str, text: tuple[Row, ...], overlay: Overlay | None) -> tuple[Row, ...]:

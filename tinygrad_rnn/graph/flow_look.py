@@ -8,7 +8,7 @@ from .flow import Current, Currents
 from .labels import Line, visible
 from .overlay import BLUE, DARK_BLUE, DARK_ORANGE, FADED_STROKE, ORANGE, Overlay, Room, Sample, Stroke
 
-WIDEST = 9.0  # points, of 100 %
+WIDEST = 8.0  # points, of 100 %
 NARROWEST = 1.4
 SMALL = 0.01  # shares below it are drawn as a dash; a merged edge prints both parts from it on
 SIZE = 16  # of the numbers
@@ -47,7 +47,7 @@ def stroke(current: Current | None) -> Stroke:
         return FADED_STROKE
     net = current.net
     if current.ahead == current.against == 0:
-        return Stroke(ZERO, NARROWEST, caption=(Line("0", SIZE, color=ZERO),))
+        return Stroke(ZERO, NARROWEST, caption=(Line("0", SIZE, bold=True, color=ZERO),))
     pen = max(NARROWEST, WIDEST * min(1.0, abs(net)))
     caption = (Line(current_text(current), SIZE, bold=True, color=_ink(net)),)
     return Stroke(ORANGE if net < 0 else BLUE, pen, net < 0, caption)
