@@ -18,6 +18,8 @@ from tinygrad_rnn.graph.flow import SINK, Current, currents, imbalance
 from tinygrad_rnn.graph.flow_look import WIDEST, current_text, share_text, stroke
 from tinygrad_rnn.graph.labels import visible
 
+UNROLLED = [view for view in VIEWS if view != "rolled"]
+
 
 def leaves(loss):
     return {t.name or f"leaf{t.index}": t for t in ancestors([loss]) if t.primitive is None and t.tracked}
@@ -65,7 +67,7 @@ def test_what_flows_into_a_drawn_node_flows_out_of_it(name, view):
             assert view != "ops" or any(c is not None for c in found.edges)
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", UNROLLED)
 @pytest.mark.parametrize("window", [(0, 1), (2, 4), (5, 9), (9, 10)])
 def test_flow_is_conserved_around_gaps(window, view):
     for name in ("lstm", "loss_at_every_step", "bidirectional"):
@@ -73,8 +75,9 @@ def test_flow_is_conserved_around_gaps(window, view):
             is_conserved(drawn(view, [loss], source, window))
 
 
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("window", [None, (3, 5)])
+@pytest.mark.parametrize(
+    ("view", "window"), [*((view, None) for view in VIEWS), *((view, (3, 5)) for view in UNROLLED)]
+)
 def test_several_losses_end_in_one_sink_also_where_one_of_them_reaches_another(view, window):
     cell, _, loss = lstm(steps=8)
     states = [t for t in ancestors([loss]) if t.name == "h"]
@@ -97,14 +100,14 @@ def test_several_losses_end_in_one_sink_also_where_one_of_them_reaches_another(v
 def test_the_flow_of_a_route_is_conserved_and_its_total_ends_at_the_loss(view):
     _, xs, loss = lstm()
     for route in (tg.across("c*"), tg.through("f"), ~tg.across("c*")):
-        for steps in (None, (1, 3)):
+        for steps in (None, (1, 3)) if view in UNROLLED else (None,):
             found = drawn(view, [loss], xs[0], steps, route)
             is_conserved(found)
             part = tg.trace_gradient(loss, to=xs[0]).on(route).share
             assert abs(math.fsum(found.ends.values()) - part) < 1e-12
 
 
-@pytest.mark.parametrize("view", [view for view in VIEWS if view != "rolled"])
+@pytest.mark.parametrize("view", UNROLLED)
 @pytest.mark.parametrize("steps", [None, (2, 5)])
 def test_what_the_arrows_carry_across_a_cut_is_what_is_printed_below_it(view, steps):
     cell, _, loss = lstm(steps=12)
@@ -294,3 +297,19 @@ def test_two_hundred_steps_are_drawn_with_flow_in_ten_seconds(view):
     begin = time.monotonic()
     draw(loss, view=view, steps=(0, 200), flow_to=layer.weight_hh_l0).svg()
     assert time.monotonic() - begin < 10
+
+
+def test_in_a_rolled_picture_shares_are_added_up_over_time_and_the_state_carries_the_sum_of_all_boundaries():
+    cell, _, loss = lstm(steps=6)
+    drawing = draw(loss, view="rolled", flow_to=cell.weight_hh)
+    found = drawing.currents
+    of = {n.id: n.name for n in found.figure.nodes}
+    for state in ("c", "h"):
+        nets = [
+            c.net for e, c in zip(found.figure.edges, found.edges, strict=True) if e.crossing and of[e.source] == state
+        ]
+        expected = math.fsum(b.shares.get(state, 0.0) for b in found.flow.boundaries)
+        assert abs(math.fsum(nets) - expected) < 1e-12
+    assert "their shares are added up" in drawing.dot
+    assert "from c to " in drawing.alt_text
+    assert "of step" not in drawing.alt_text

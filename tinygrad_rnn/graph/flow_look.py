@@ -139,12 +139,16 @@ def flow_text(found: Currents) -> str:
         return _nothing_flows(found, to)
     text = f"Arrows show which share of the gradient by {to}, of norm {magnitude(flow.norm)}, comes through them"
     text += f", by the paths of {visible(flow.route)} only, {share_text(flow.total)} in all." if flow.route else "."
-    nodes = {n.id: n for n in figure.nodes}
+    nodes, rolled = {n.id: n for n in figure.nodes}, figure.view == "rolled"
     crossing = [(e, c.net) for e, c in zip(figure.edges, found.edges, strict=True) if c is not None and e.crossing]
     largest = sorted(crossing, key=lambda item: -abs(item[1]))[:3]
     if largest:
-        said = (f"{share_text(net)} from {_said(nodes[e.source])} to {_said(nodes[e.target])}" for e, net in largest)
-        text += f" The largest flows from step to step: {', '.join(said)}."
+        said = (
+            f"{share_text(net)} from {_said(nodes[e.source], rolled)} to {_said(nodes[e.target], rolled)}"
+            for e, net in largest
+        )
+        over = ", added up over time" if rolled else ""
+        text += f" The largest flows from step to step{over}: {', '.join(said)}."
     if flow.boundaries:
         shown = [*flow.boundaries[:3], *flow.boundaries[3:][-3:]]
         nets = (f"{b.after} to {b.after + 1} {share_text(b.net)}, gross {_size_text(b.gross)}" for b in shown)
@@ -154,8 +158,8 @@ def flow_text(found: Currents) -> str:
     return text.replace("–", "less than 1%")
 
 
-def _said(n: Node) -> str:
+def _said(n: Node, rolled: bool) -> str:
     if n.gap is not None:
         return "the steps that are not drawn"
     what = visible(n.name) if n.name else n.operation or n.kind
-    return f"{what} of step {n.step}" if n.step is not None else what
+    return f"{what} of step {n.step}" if n.step is not None and not rolled else what
