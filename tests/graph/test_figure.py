@@ -8,6 +8,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.graph import samples
+from tinygrad_rnn.graph.columns import columns
 from tinygrad_rnn.graph.figure import ancestors, figure
 from tinygrad_rnn.graph.window import MOST_STEPS, REFUSED
 
@@ -229,3 +230,55 @@ def test_every_operation_has_a_node_that_shows_it_or_stands_for_it():
         hidden = [index for index, id in fig.home.items() if shown[id].gap is not None]
         assert all(shown[fig.home[t.index]].index == t.index for t in operations if t.index not in hidden)
         assert len(hidden) == sum(n.gap.operations for n in fig.nodes if n.gap is not None)
+
+
+# The graph of a backward sweep --------------------------------------------------------------------------------------
+
+
+def gradient(model, name):
+    loss = model(keep=None)
+    weight = next(t for t in ancestors([loss]) if t.name == name)
+    return tg.grad(loss, weight, create_graph=True)
+
+
+def swept(model, name):
+    return figure([gradient(model, name)])
+
+
+@pytest.mark.parametrize(("model", "name"), [(samples.rnn, "U"), (samples.lstm, "W_hh"), (samples.gru, "W")])
+def test_what_a_backward_sweep_made_is_told_apart_and_no_arrow_leads_there_from_the_forward_part(model, name):
+    drawn = swept(model, name)
+    nodes = {n.id: n for n in drawn.nodes}
+    made = {n.id for n in drawn.nodes if n.sweep and n.kind == "operation" and not n.again}
+    assert {nodes[v].scope.split("/")[0] for v in made} == {"backward"}
+    assert len(made) == sum(n.scope.startswith("backward") for n in drawn.nodes if not n.again and n.operation)
+    for e in drawn.edges:
+        assert nodes[e.source].sweep == nodes[e.target].sweep
+        steps = nodes[e.source].step, nodes[e.target].step
+        assert e.crossing == (None not in steps and steps[0] != steps[1] and nodes[e.source].operation is not None)
+        if e.crossing:  # forward in time, and back again
+            assert (steps[1] - steps[0] > 0) != nodes[e.target].sweep
+
+
+def test_a_result_drawn_again_at_another_step_says_where_it_was_made():
+    drawn = swept(samples.rnn, "U")
+    again = {(n.step, n.made_at) for n in drawn.nodes if n.again and n.name == "h"}
+    assert again == {(0, None), (1, None), (1, 0), (2, None), (2, 1), (None, 2)}  # W of step t meets h of step t - 1
+    dot = tg.draw(gradient(samples.rnn, "U")).dot
+    assert "of step 1" in dot
+
+
+def test_a_scope_called_backward_is_no_backward_sweep():
+    drawn = figure([samples.bidirectional()])
+    assert any(n.scope == "backward" for n in drawn.nodes)
+    assert not any(n.sweep for n in drawn.nodes)
+
+
+def test_the_backward_part_starts_to_the_right_of_the_last_step_and_is_drawn_with_its_own_colours():
+    drawing = tg.draw(gradient(samples.rnn, "U"))
+    cut = columns(drawing.figure)
+    assert [c.step for c in cut if c.step is not None] == [0, 1, 2]
+    assert cut[-1].step is None
+    assert {n.sweep for n in drawing.figure.nodes if n.id in {v for run in cut[-1].runs for v in run.nodes}} == {True}
+    assert "operation of the backward sweep" in drawing.dot
+    assert "A backward sweep made " in drawing.alt_text

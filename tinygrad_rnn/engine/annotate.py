@@ -32,6 +32,15 @@ class Place(NamedTuple):
         return ", ".join(parts) or "no scope or step"
 
 
+class SweepPlace(Place):
+    """The place of an operation that a backward sweep made, so that no scope of the user's is taken for one.
+
+    Its scope is ``backward/...``, its step that of the operation that the sweep goes back through.
+    """
+
+    __slots__ = ()
+
+
 HERE: ContextVar[Place] = ContextVar("tinygrad_rnn_place", default=Place())
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .annotate import HERE, Place
+from .annotate import HERE, SweepPlace
 from .primitives import EverySlot
 
 Cotangent = Any  # an array, or a Tensor where the sweep itself is recorded
@@ -104,7 +104,7 @@ def sweep(
             inputs, params = node.inputs, node.params
             if create_graph:
                 y, values = node, inputs
-                HERE.set(Place(f"backward/{node.place.scope}".rstrip("/"), node.place.step, True))
+                HERE.set(SweepPlace(f"backward/{node.place.scope}".rstrip("/"), node.place.step, True))
             # Written out for one and two inputs: before Python 3.12 a comprehension is a function, made and called.
             elif len(inputs) == 2:
                 y, values = node.value, (inputs[0].value, inputs[1].value)

@@ -14,6 +14,8 @@ from .summary import number
 def alt_text(figure: Figure, currents: Currents | None = None) -> str:
     """What is drawn: how many operations and steps, the named results, the outputs, what is left out."""
     text = f"Computation graph of {_count(figure.operations, 'operation')}{_in_time(figure)}."
+    if backward := sum(n.sweep and n.kind == "operation" and not n.again for n in figure.nodes):
+        text += f" A backward sweep made {backward:,} of those drawn."
     if figure.parameters:
         text += f" It has {_count(figure.parameters, 'parameter')}."
     names = [n.name for n in figure.nodes if n.kind == "operation" and n.name and not n.again and not n.output]

@@ -30,6 +30,11 @@ class Box:
     is_cell: bool = False
 
 
+def nodes_in(box: Box) -> list[str]:
+    """Directly or in boxes inside."""
+    return [*box.nodes, *(v for inner in box.inner for v in nodes_in(inner))]
+
+
 def heading(scope: str, step: int | None, around_column: bool, is_cell: bool = False) -> Line:
     """What stands at the top of a box. scope: where it is within the box around it."""
     shown = visible(scope) if scope else ""

@@ -75,7 +75,12 @@ def _outside(figure: Figure, outside: set[str], position: dict[str, int], last: 
     for v in reversed(order):
         leads_to_step[v] |= any(leads_to_step.get(w, w in position) for w in targets[v])
     found: dict[str, int] = {}
+    sweep = {n.id for n in figure.nodes if n.sweep}
     for v in order:
+        if v in sweep:  # a backward sweep goes from the last step to the first
+            before = [found.get(u, position.get(u, last)) for u in sources[v] if sources[u]]
+            found[v] = (min(before, default=last) + 2) // 4 * 4 - 2
+            continue
         after = max((found.get(u, position.get(u, -4)) for u in sources[v]), default=-4)
         found[v] = after // 4 * 4 + 2 if leads_to_step[v] else last
     for v in order:

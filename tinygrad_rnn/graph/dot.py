@@ -11,7 +11,7 @@ from typing import Any
 
 import graphviz
 
-from .boxes import Box, heading
+from .boxes import Box, heading, nodes_in
 from .captions import Rectangle, spots
 from .chain import place_cells
 from .columns import Column, columns
@@ -62,15 +62,17 @@ def dot_text(
                 look |= {"fillcolor": "white", "color": FADED, "penwidth": "1"}
             into.node(v, html_label(text[v]), **look, **place)
 
+    sweep = {n.id for n in figure.nodes if n.sweep}
     for k, box in enumerate(placed.boxes):
-        _draw_box(g, f"cluster_{k}", box, "", style, draw)
+        _draw_box(g, f"cluster_{k}", box, "", style, draw, sweep)
     draw(g, placed.loose)
     gaps: dict[str | None, Gap] = {n.id: n.gap for n in figure.nodes if n.gap is not None}
     drawn = list(zip(figure.edges, placed.curves, strict=True))
     low = placed.low
     if overlay is None:
         for e, curve in drawn:
-            g.edge(e.source, e.target, **_edge(e, curve, style, not gaps.keys().isdisjoint((e.source, e.target))))
+            to_gap = not gaps.keys().isdisjoint((e.source, e.target))
+            g.edge(e.source, e.target, **_edge(e, curve, style, to_gap, e.target in sweep))
     else:
         for (e, curve), stroke in sorted(zip(drawn, overlay.strokes, strict=True), key=lambda item: _depth(item[1])):
             _draw_stroke(g, e.source, e.target, curve, stroke)
@@ -127,12 +129,14 @@ def scopes_to_print(cut: Iterable[Column], nodes: Mapping[str, Node]) -> dict[st
     return found
 
 
-def _draw_box(g: Any, id: str, box: Box, around: str, style: Style, draw: Draw) -> None:
+def _draw_box(g: Any, id: str, box: Box, around: str, style: Style, draw: Draw, sweep: Collection[str]) -> None:
     with g.subgraph(name=id) as c:
         left, _, right, high = box.border
         inner_scope = box.scope.removeprefix(f"{around}/") if around else box.scope
         words = heading(inner_scope, box.step, id.count("_") == 1, box.is_cell)
         look = style.scope_box if box.step is None and not box.is_cell else style.step_box
+        if box.step is None and all(v in sweep for v in nodes_in(box)):
+            look = style.sweep_box
         c.attr(
             "graph",
             **look,
@@ -142,12 +146,12 @@ def _draw_box(g: Any, id: str, box: Box, around: str, style: Style, draw: Draw) 
             lp=_point(((left + right) / 2, high - 4 - height(words) / 2)),
         )
         for k, inner in enumerate(box.inner):
-            _draw_box(c, f"{id}_{k}", inner, box.scope, style, draw)
+            _draw_box(c, f"{id}_{k}", inner, box.scope, style, draw, sweep)
         draw(c, box.nodes)
 
 
-def _edge(e: Edge, curve: Curve, style: Style, to_gap: bool) -> dict[str, str]:
-    look = dict(style.edge) | (dict(style.crossing) if e.crossing else {})
+def _edge(e: Edge, curve: Curve, style: Style, to_gap: bool, of_sweep: bool) -> dict[str, str]:
+    look = dict(style.edge) | (dict(style.sweep_crossing if of_sweep else style.crossing) if e.crossing else {})
     if to_gap:
         look |= style.to_gap
     look["pos"] = _spline(curve)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from ..engine.annotate import SweepPlace
 from .folding import common_scope, crosses
 from .summary import Value, norm, summary
 from .window import Gap, gaps_of
@@ -56,6 +57,8 @@ class Node:
     output: it is one of those that were asked for, mostly a loss.
     again: the operation that makes this tensor is drawn elsewhere.
     replaced: the data is not any more what the operations here were computed with.
+    sweep: made by a backward sweep (create_graph=True), or drawn beside what it made.
+    made_at: the step whose result it is, where it is drawn again at another.
     members: the indices of all tensors that it stands for, in a folded picture; there `index` is that of the one whose
         name and value are shown, -1 where none is.
     parts: what it is folded from: the names of operations, or of parameters.
@@ -75,6 +78,8 @@ class Node:
     output: bool = False
     again: bool = False
     replaced: bool = False
+    sweep: bool = False
+    made_at: int | None = None
     gap: Gap | None = None
     members: tuple[int, ...] = ()
     parts: tuple[str, ...] = ()
@@ -191,17 +196,23 @@ def _drawn(shown: list[Any], hidden: dict[int, int]) -> tuple[dict[Key, Key], di
         for slot, x in enumerate(t.inputs):
             if x.index in hidden:
                 continue
-            if x.primitive is not None and (x.index not in fanned or t.place.step is None):
+            shared = x.index in fanned and t.place.step is not None
+            if x.primitive is not None and not shared and of_sweep(t) == of_sweep(x):
                 source[t.index, slot] = x.index, -1
                 continue
             # A number such as the 1 of 1 - z, and what is used all over the place, is drawn beside every use.
             apart = x.value.size == 1 and not x.tracked and not x.name
             apart = apart or (t.place.step is None and uses_outside[x.index] > MOST_ARROWS)
-            place = ("use", t.index) if apart else ("step", t.place.step)
+            place = ("use", t.index) if apart else ("step", t.place.step, of_sweep(t))
             key = x.index, first.setdefault((x.index, place), t.index)
             source[t.index, slot] = key
             beside[key].append(t)
     return source, beside
+
+
+def of_sweep(t: Any) -> bool:
+    """Whether a backward sweep made it; the forward results that such an operation uses are drawn again beside it."""
+    return isinstance(t.place, SweepPlace)
 
 
 def used_by_several_steps(shown: list[Any]) -> set[int]:
@@ -254,6 +265,8 @@ def _node(
         output=output,
         again=bool(users) and t.primitive is not None,
         replaced=any(t.index > u.index for u in users),
+        sweep=of_sweep(users[0]) if users else of_sweep(t),
+        made_at=t.place.step if users and t.primitive is not None and t.place.step != users[0].place.step else None,
     )
 
 
@@ -266,7 +279,9 @@ def _edges(shown: list[Any], named: dict[Key, str]) -> Iterable[Edge]:
 def _edge(t: Any, slot: int, x: Any, named: dict[Key, str]) -> Edge:
     matters = len(t.inputs) > 1 and t.primitive.name not in COMMUTATIVE
     source, target = named[t.index, slot], named[t.index, -1]
-    return Edge(source, target, ((t.index, slot),), slot if matters else None, crosses(x, t))
+    return Edge(
+        source, target, ((t.index, slot),), slot if matters else None, crosses(x, t) and of_sweep(x) == of_sweep(t)
+    )
 
 
 def _edges_with_gaps(operations: list[Any], hidden: dict[int, int], named: dict[Key, str]) -> Iterable[Edge]:

@@ -23,6 +23,8 @@ def notes(figure: Figure, overlay: Overlay | None = None, show: Collection[str] 
         found.append("Numbers in named results: the smallest and the largest value over all steps, and the mean.")
     elif any(e.crossing for e in figure.edges) and overlay is None:
         found.append("Heavy arrows lead from one time step to another: the states.")
+        if any(n.sweep for n in figure.nodes):
+            found[-1] += " Those of the backward sweep go back in time: gradients of the states."
     if any(e.slot is not None for e in figure.edges) and overlay is None:
         found.append("Numbers at arrows: which input of the operation, counted from 0.")
     if "gradient" in show:

@@ -41,6 +41,7 @@ def _look(shape: str, fill: str, line: str, style: str = "filled", pen: str = "1
 LOOKS = {
     "landmark": _look("box", LIGHT_BLUE, BLUE, "rounded,filled", "2.4"),
     "operation": _look("box", WHITE, GREY, "rounded,filled"),
+    "sweep": _look("box", "#FDEFE4", VERMILLION, "rounded,filled", "1.6"),
     "mark": _look("ellipse", WHITE, GREY, pen="1.4", x=6.0, y=2.0),
     "folded": _look("box", WHITE, GREY, x=6.0, y=6.0),
     "parameter": _look("cylinder", LIGHT_ORANGE, DARK_ORANGE, y=8.0),
@@ -53,6 +54,7 @@ LOOKS = {
 MEANINGS = {
     "landmark": "named result",
     "operation": "operation",
+    "sweep": "operation of the backward sweep",
     "mark": "operation on named results",
     "folded": "operations, drawn as one",
     "parameter": "parameter, drawn beside each use",
@@ -78,12 +80,18 @@ class Style:
     to_gap: Mapping[str, str] = field(default_factory=lambda: {"color": PALE, "style": "dashed"})
     step_box: Mapping[str, str] = field(default_factory=lambda: {"color": "#B5B5B5", "fillcolor": "#F5F5F5"})
     scope_box: Mapping[str, str] = field(default_factory=lambda: {"color": "#8FB3C9", "fillcolor": "#EBF1F5"})
+    sweep_box: Mapping[str, str] = field(default_factory=lambda: {"color": "#E2B48F", "fillcolor": "#FBF6F0"})
+    sweep_crossing: Mapping[str, str] = field(
+        default_factory=lambda: {"color": VERMILLION, "penwidth": "3.2", "arrowsize": "0.75"}
+    )
 
 
 def kind_of(node: Node) -> str:
     """Which look a node has."""
     if node.output:
         return "output"
+    if node.sweep and node.kind == "operation" and not node.again:
+        return "sweep"
     if node.kind == "operation" and not node.name and node.members and not node.again:
         return "mark" if is_mark(node) else "folded"
     return "landmark" if node.kind == "operation" and node.name else node.kind
@@ -124,6 +132,8 @@ def lines(node: Node, scope: str = "", show: Collection[str] = SHOWN) -> tuple[L
         found += [Line(text, SMALL if not node.output else 12) for text in facts(node, show)]
     if node.tracked and "gradient" in show:
         found.append(Line(gradient_text(node.gradient), SMALL))
+    if node.made_at is not None:
+        found.append(Line(f"of step {node.made_at}", 11, italic=True))
     if node.replaced:
         found.append(Line("data replaced since", SMALL, italic=True))
     return tuple(found)
