@@ -206,7 +206,7 @@ def _picture(g: Geometry, at: Mapping[int, int], number: Mapping[tuple[int, int]
         "edges": [
             [
                 *(ids[e.source], ids[e.target], [number[use] for use in e.uses if use in number], e.slot),
-                *(int(e.crossing), [c for p in e.points for c in p], [*e.tip], [*e.label]),
+                *(int(e.crossing), [c for p in e.points for c in p], [*e.tip], [*e.label], [*e.number]),
             ]
             for e in g.edges
         ],

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from .boxes import Box, heading
+from .captions import Rectangle, spots
 from .columns import columns
 from .curves import Point
 from .dot import scopes_to_print
@@ -18,6 +19,7 @@ from .overlay import Room
 from .placement import Placement, place
 from .style import Style, kind_of, lines, size
 
+NUMBER = 46.0, 20.0  # width and height of a number on an edge
 _WIDEST_GRADIENT = -1.23e-123  # room for any number where a gradient is printed
 
 
@@ -45,7 +47,8 @@ class PlacedNode:
 class PlacedEdge:
     """uses: (index of the consumer, slot), which are several only at a gap.
 
-    points: of a Bezier curve, one more than a multiple of 3. tip: of the arrow. label: where text beside it fits.
+    points: of a Bezier curve, one more than a multiple of 3. tip: of the arrow. label: where the slot is printed.
+    number: the centre of room for a number on the edge.
     """
 
     source: str
@@ -56,6 +59,7 @@ class PlacedEdge:
     points: tuple[Point, ...]
     tip: Point
     label: Point
+    number: Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,10 @@ def geometry_of(figure: Figure, more: Room) -> Geometry:
     room = {n.id: lines(_roomy(n), scopes.get(n.id, "")) for n in figure.nodes}
     placed = place(figure, cut, lambda n: size(room[n.id], style.looks[kind_of(n)]), more)
 
+    taken = [_border(*placed.at[v], *placed.sizes[v]) for v in placed.at]
+    tracked = {n.id for n in figure.nodes if n.tracked or n.gap is not None}
+    numbers = spots(placed.curves, [NUMBER if e.source in tracked else None for e in figure.edges], taken)
+
     def turned(p: Point) -> Point:
         return round(p[0], 1), round(placed.high - p[1], 1)
 
@@ -102,13 +110,18 @@ def geometry_of(figure: Figure, more: Room) -> Geometry:
                 points=tuple(map(turned, curve.points)),
                 tip=turned(curve.tip),
                 label=turned(curve.label),
+                number=turned(number or curve.label),
             )
-            for e, curve in zip(figure.edges, placed.curves, strict=True)
+            for e, curve, number in zip(figure.edges, placed.curves, numbers, strict=True)
         ),
         boxes=tuple(_boxes(placed.boxes, placed.high, "", 0)),
         width=round(placed.right, 1),
         height=round(placed.high - placed.low, 1),
     )
+
+
+def _border(x: float, y: float, wide: float, high: float) -> Rectangle:
+    return x - wide / 2, y - high / 2, x + wide / 2, y + high / 2
 
 
 def _roomy(n: Node) -> Node:

@@ -1,8 +1,5 @@
 // The ledger as a heat map: rows are losses, columns the steps at which the source is used.
 
-// When there is nothing better to do.
-const later = window.requestIdleCallback ? (act) => requestIdleCallback(act, { timeout: 100 }) : (act) => setTimeout(act, 16);
-
 function makeLedger(canvas, say, choose) {
   let table = null; // {rows, columns, lossSteps, shares, norms, connected, done}
   let running = 0;
@@ -17,11 +14,12 @@ function makeLedger(canvas, say, choose) {
     const uses = usesOf(every);
     const last = lastSteps(every);
     const rows = tape.losses.length;
+    const along = direction(whole);
     const columns = uses.steps.length;
     table = {
       rows, columns, steps: uses.steps, uses,
       lossSteps: tape.losses.map((loss) => last.get(loss) ?? tape.nodes[loss].step),
-      shares: new Float64Array(rows * columns).fill(NaN),
+      shares: new Float64Array(rows * columns).fill(along.unit === null ? NaN : 0),
       norms: new Float64Array(rows * columns),
       connected: new Uint8Array(rows * columns),
       done: 0,
@@ -30,16 +28,16 @@ function makeLedger(canvas, say, choose) {
     let shown = -Infinity;
     const some = () => {
       if (mine !== running) return;
-      const until = performance.now() + 12;
+      const until = performance.now() + 8;
       while (table.done < rows && performance.now() < until) {
         const row = table.done;
         const paths = pathsBetween(tape, source, [tape.losses[row]]);
         const swept = sweepBack(paths, uses);
-        for (let k = 0; k < columns; k++) {
-          const { gradient, connected } = gradientOf(paths, swept, uses.accepts(k));
-          table.connected[row * columns + k] = connected;
-          table.norms[row * columns + k] = normOf(gradient);
-          table.shares[row * columns + k] = shareOf(gradient, whole);
+        for (const [state, gradient] of swept[source] ?? []) {
+          const cell = row * columns + uses.column(state);
+          table.connected[cell] = 1;
+          table.norms[cell] = normOf(gradient);
+          table.shares[cell] = shareAlong(gradient, along);
         }
         table.done++;
       }
@@ -47,7 +45,7 @@ function makeLedger(canvas, say, choose) {
         draw();
         shown = performance.now();
       }
-      if (table.done < rows) later(some);
+      if (table.done < rows) setTimeout(some, 0);
       else finished(table);
     };
     some();

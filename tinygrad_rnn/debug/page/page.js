@@ -31,6 +31,10 @@ function edgeLabel(shares, share) {
 // Looks ---------------------------------------------------------------------------------------------------------------
 
 const look = {
+  brief({ at }) {
+    const { name, shown, op } = tape.nodes[at];
+    return name === undefined ? (op ?? "constant") : (shown ?? name).slice(0, 24);
+  },
   node({ at }) {
     if (at < 0) return { classes: "", gradient: "" };
     const node = tape.nodes[at];

@@ -138,8 +138,14 @@ function direction(whole) {
 }
 
 function shareOf(part, whole) {
-  const { unit, scale } = direction(whole);
-  return unit === null ? NaN : dot(part.map((x) => x / scale), unit);
+  return shareAlong(part, direction(whole));
+}
+
+function shareAlong(part, { unit, scale }) {
+  if (unit === null) return NaN;
+  let sum = 0;
+  for (let k = 0; k < part.length; k++) sum += (part[k] / scale) * unit[k];
+  return sum;
 }
 
 // The ledger -------------------------------------------------------------------------------------------------------
@@ -158,8 +164,9 @@ function usesOf(paths) {
   if (paths.losses.some((loss) => outside[loss])) steps.push(null);
   const column = new Map(steps.map((step, k) => [step, k]));
   const move = (state, edge) => (state === 0 && isUse(edge) ? 1 + column.get(tape.nodes[edge.consumer].step) : state);
-  const accepts = (k) => (state) => state === 1 + k || (state === 0 && steps[k] === null);
-  return { steps, move, accepts };
+  const columnOf = (state) => (state === 0 ? steps.indexOf(null) : state - 1);
+  const accepts = (k) => (state) => columnOf(state) === k;
+  return { steps, move, accepts, column: columnOf };
 }
 
 // The step of each node; of one outside any step, the last of those that lead to it from the source.

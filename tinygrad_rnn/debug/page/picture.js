@@ -12,9 +12,9 @@ function makePicture(svg, data, look, pick) {
   const nodes = data.nodes.map(([at, shape, again, x, y, w, h, gradientLine, lines], id) => {
     return { id, at, shape, again, x, y, w, h, gradientLine, lines, group: null, drawn: null };
   });
-  const edges = data.edges.map(([source, target, uses, slot, crossing, points, tip, label], id) => {
+  const edges = data.edges.map(([source, target, uses, slot, crossing, points, tip, label, number], id) => {
     const xs = points.filter((_, k) => k % 2 === 0);
-    return { id, source, target, uses, slot, crossing, points, tip, label, left: Math.min(...xs, tip[0]), right: Math.max(...xs, tip[0]), group: null, drawn: null };
+    return { id, source, target, uses, slot, crossing, points, tip, label, number, left: Math.min(...xs, tip[0]), right: Math.max(...xs, tip[0]), group: null, drawn: null };
   });
   const places = new Map(); // tensor -> its nodes
   for (const node of nodes) places.set(node.at, [...(places.get(node.at) ?? []), node]);
@@ -105,7 +105,7 @@ function makePicture(svg, data, look, pick) {
       y += 1.2 * size;
     });
     // For reading from further away: the name alone, as large as fits.
-    const [brief] = node.lines.find(([text]) => text.trim()) ?? [""];
+    const brief = node.at < 0 ? node.lines[0][0] : look.brief(node);
     const size = Math.min(34, (1.45 * node.w) / Math.max(2, brief.length), 0.8 * node.h);
     group.append(drawn("text", { x: node.x, y: (node.y + size * 0.35).toFixed(1), "font-size": size.toFixed(1), class: "brief" }, brief));
     node.group = group;
@@ -120,26 +120,12 @@ function makePicture(svg, data, look, pick) {
     const group = drawn("g", { class: `edge${edge.crossing ? " crossing" : ""}`, "data-edge": edge.id });
     edge.head = drawn("path", { class: "head" });
     edge.line = drawn("path", { class: "line", d });
-    edge.words = drawn("text", { class: "flow", ...wordsAt(edge) });
+    edge.words = drawn("text", { class: "flow", x: edge.number[0], y: edge.number[1] + 4 });
     group.append(drawn("path", { class: "hit", d }), edge.line, edge.head);
     if (edge.slot !== null) group.append(drawn("text", { class: "slot", x: edge.label[0], y: edge.label[1] }, String(edge.slot)));
     edge.group = group;
     edge.drawn = null;
     return group;
-  }
-
-  // Beside the middle of a line; lines between steps run far, theirs is before the arrow.
-  function wordsAt(edge) {
-    const p = edge.points;
-    if (edge.crossing || edge.right - edge.left > CHUNK) {
-      return { x: edge.label[0] - (edge.slot === null ? 2 : 8), y: edge.label[1] - 2, "text-anchor": "end" };
-    }
-    const piece = Math.floor((p.length / 2 - 1) / 3 / 2) * 6;
-    if (edge.right - edge.left > 3 * Math.abs(p[1] - edge.tip[1]) && edge.right - edge.left < 60) {
-      return { x: (edge.left + edge.right) / 2, y: edge.tip[1] - 7, "text-anchor": "middle" };
-    }
-    const middle = (k) => (p[piece + k] + 3 * p[piece + 2 + k] + 3 * p[piece + 4 + k] + p[piece + 6 + k]) / 8;
-    return { x: (middle(0) + 5).toFixed(1), y: (middle(1) + 4).toFixed(1), "text-anchor": "start" };
   }
 
   // Looks are compared as text, so that what did not change is not touched.
@@ -201,6 +187,7 @@ function makePicture(svg, data, look, pick) {
     world.setAttribute("transform", `translate(${x.toFixed(2)},${y.toFixed(2)}) scale(${scale.toFixed(5)})`);
     const level = scale < FAR ? "far" : scale < NEAR ? "middle" : "near";
     svg.setAttribute("data-level", level);
+    svg.style.setProperty("--number", `${Math.min(24, Math.max(11, 11 / scale)).toFixed(1)}px`);
     const left = -x / scale;
     const right = (width - x) / scale;
     for (const chunk of chunks) if (chunk) show(chunk, level !== "far" && chunk.right >= left && chunk.left <= right);
