@@ -27,3 +27,14 @@ def losses_of(kind, steps=5, hidden=HIDDEN, seed=0, batch=None):
 
 
 CELLS = {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
+
+
+def ancestors(losses):
+    """All tensors that the losses were computed from, in the order in which they were made."""
+    found, waiting = {}, list(losses)
+    while waiting:
+        t = waiting.pop()
+        if t.index not in found:
+            found[t.index] = t
+            waiting.extend(t.inputs)
+    return [found[k] for k in sorted(found)]

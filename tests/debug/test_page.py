@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tests.debug.models import losses_of
+from tests.debug.models import ancestors, losses_of
 from tinygrad_rnn import nn
 from tinygrad_rnn.debug.tape_data import tape_data
 from tinygrad_rnn.debug.timeline import timeline
@@ -48,7 +48,7 @@ def test_a_notebook_shows_it_in_a_frame_that_holds_exactly_the_page(losses):
 
 def test_the_events_are_those_of_the_timeline(losses):
     data = tape_data(losses, None)
-    index = sorted({t.index for t in _ancestors(losses)})
+    index = sorted({t.index for t in ancestors(losses)})
     found = []
     for kind, number in data["events"]:
         if kind == 2:
@@ -61,7 +61,7 @@ def test_the_events_are_those_of_the_timeline(losses):
 
 def test_the_numbers_of_nodes_and_edges_are_those_of_the_tape(losses):
     data = tape_data(losses, None)
-    nodes = _ancestors(losses)
+    nodes = ancestors(losses)
     everything = [t for t in nodes if t.tracked]
     gradients = dict(zip([t.index for t in everything], tg.grad(sum(losses[1:], losses[0]), everything), strict=True))
     for t, node in zip(nodes, data["nodes"], strict=True):
@@ -74,16 +74,6 @@ def test_the_numbers_of_nodes_and_edges_are_those_of_the_tape(losses):
             assert node["norm"] is None
         if 1 < t.size <= 64:
             assert node["values"] == pytest.approx(t.value.ravel(), rel=1e-5, abs=1e-300)
-
-
-def _ancestors(losses):
-    found, waiting = {}, list(losses)
-    while waiting:
-        t = waiting.pop()
-        if t.index not in found:
-            found[t.index] = t
-            waiting.extend(t.inputs)
-    return [found[k] for k in sorted(found)]
 
 
 @pytest.mark.parametrize("kind", [nn.RNNCell, nn.LSTMCell, nn.GRUCell])

@@ -1,12 +1,14 @@
 """The page, opened in a real browser: it steps, answers as the library does, and lets no text become a script."""
 
 import json
+import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
-from tests.debug.models import CELLS, losses_of
+from tests.debug.models import CELLS, ancestors, losses_of
 
 pytestmark = pytest.mark.browser
 
@@ -23,6 +25,14 @@ COMBINED = {
     'tbptt(2) | across("h+")': tg.tbptt(2) | tg.across("h+"),
     '~(avoiding("f") | tg.chunks(2))': ~(tg.avoiding("f") | tg.chunks(2)),
 }
+
+
+def until(page, condition, seconds=10.0):
+    """Wait for a condition. (Playwright's own waiting evaluates text inside the page, which its policy forbids.)"""
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        time.sleep(0.03)
 
 
 def number_of(page, name):
@@ -60,7 +70,7 @@ def test_the_ledger_is_that_of_the_library(watched, tmp_path, name):
     losses, cell = losses_of(CELLS[name])
     tg.explore(losses, tmp_path / "page.html", to=cell.weight_hh)
     page = watched.open(tmp_path / "page.html")
-    page.wait_for_function("explorer.ledger.table()?.done === explorer.ledger.table()?.rows")
+    until(page, "explorer.ledger.table()?.done === explorer.ledger.table()?.rows")
     found = page.evaluate(
         "() => { const t = explorer.ledger.table(); return {steps: t.steps, losses: t.lossSteps, "
         "shares: [...t.shares], norms: [...t.norms], connected: [...t.connected]}; }"
@@ -70,3 +80,275 @@ def test_the_ledger_is_that_of_the_library(watched, tmp_path, name):
     np.testing.assert_allclose(found["shares"], ledger.shares.ravel(), rtol=1e-9, atol=1e-14)
     np.testing.assert_allclose(found["norms"], ledger.norms.ravel(), rtol=1e-9, atol=1e-14)
     assert list(map(bool, found["connected"])) == ledger.connected.ravel().tolist()
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_share_on_every_edge_is_that_of_the_library(watched, tmp_path, name):
+    losses, cell = losses_of(CELLS[name])
+    tg.explore(losses, tmp_path / "page.html", to=cell.weight_ih)
+    page = watched.open(tmp_path / "page.html")
+    trace = tg.trace_gradient(losses, to=cell.weight_ih)
+    index = sorted({t.index for t in ancestors(losses)})
+    for text in (None, "h*"):
+        if text is not None:
+            ask(page, "across", text)
+        found = page.evaluate(
+            "() => explorer.tape.edges.map(e => [e.consumer, e.slot, explorer.flow()[e.id]])"
+            ".filter(([, , share]) => !Number.isNaN(share))"
+        )
+        wanted = trace.flow(None if text is None else tg.across(text)).shares
+        assert {(index[c], slot) for c, slot, _ in found} == set(wanted)
+        for c, slot, share in found:
+            assert share == pytest.approx(wanted[index[c], slot], rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text", ["c* )", "(c", "c{5,2}", "c{2", "c[", "c $ d", "h/", "c^", "'c", "across('c*') & across('(c')"]
+)
+def test_a_route_that_cannot_be_read_is_pointed_at_where_the_library_points(lstm_page, text):
+    found = json.loads(ask(lstm_page, "across", text))
+    inner = text if "across" not in text else "(c"
+    with pytest.raises(tg.RouteError) as error:
+        tg.across(inner)
+    problem, _, pointer = str(error.value).split("\n")
+    assert found["error"] == problem.rstrip(":")
+    assert found["at"] == len(pointer) - 1 - 4 + text.rindex(inner)
+    assert lstm_page.locator("#answer .problem").first.inner_text() == found["error"]
+
+
+def test_a_name_that_no_path_meets_is_an_error_that_lists_the_names(lstm_page):
+    found = json.loads(ask(lstm_page, "along", ".* q .*"))
+    assert "no landmark called «q»" in found["error"]
+    assert "c, f, g, h, i, o" in found["error"]
+
+
+# Steps and clicks ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lstm_html(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "explore.html"
+    losses, _ = losses_of(CELLS["lstm"])
+    tg.explore(losses, path)
+    return path
+
+
+@pytest.fixture
+def lstm_page(watched, lstm_html):
+    return watched.open(lstm_html)
+
+
+def state_of(page):
+    """Everything that the graph shows."""
+    return page.evaluate("() => [explorer.position(), document.getElementById('moment').textContent,"
+                         " document.querySelector('#graph .nodes').outerHTML,"
+                         " document.querySelector('#graph .edges').outerHTML,"
+                         " document.querySelector('#graph .words').outerHTML]")  # fmt: skip
+
+
+def test_it_steps_by_mouse_and_by_keyboard_and_back_is_where_it_was(lstm_page):
+    last = lstm_page.evaluate("explorer.timeline.events.length")
+    assert lstm_page.evaluate("explorer.position()") == last
+    lstm_page.click("#first")
+    start = state_of(lstm_page)
+    assert start[0] == 0
+    seen = [start]
+    for act in (lambda: lstm_page.click("#next"), lambda: lstm_page.keyboard.press("n")) * 3:
+        act()
+        seen.append(state_of(lstm_page))
+    assert [state[0] for state in seen] == list(range(7))
+    assert all(a[2:] != b[2:] for a, b in pairwise(seen))
+    for act, wanted in zip(
+        (lambda: lstm_page.click("#back"), lambda: lstm_page.keyboard.press("b")) * 3, seen[-2::-1], strict=True
+    ):
+        act()
+        assert state_of(lstm_page) == wanted
+    lstm_page.keyboard.press("End")
+    assert lstm_page.evaluate("explorer.position()") == last
+    lstm_page.keyboard.press(",")
+    assert last - 40 < lstm_page.evaluate("explorer.position()") < last
+    lstm_page.keyboard.press(".")
+    assert lstm_page.evaluate("explorer.position()") == last
+
+
+def test_it_plays_to_the_end_and_stops(lstm_page):
+    lstm_page.click("#first")
+    lstm_page.select_option("#speed", "100")
+    lstm_page.focus("#graph")
+    lstm_page.keyboard.press("Space")
+    until(lstm_page, "explorer.position() === explorer.timeline.events.length", 20.0)
+    until(lstm_page, "document.getElementById('play').getAttribute('aria-pressed') === 'false'")
+
+
+def test_before_gradient_arrives_a_tensor_shows_none_and_not_0(lstm_page):
+    lstm_page.evaluate("explorer.picture.zoomAt(4)")
+    texts = (
+        "() => [...document.querySelectorAll('#graph .node text')].map(t => t.textContent).filter(t => /grad/.test(t))"
+    )
+    until(lstm_page, f"({texts})().length > 5")
+    lstm_page.evaluate("explorer.goto(explorer.timeline.forward)")
+    assert set(lstm_page.evaluate(texts)) == {"grad –"}
+    lstm_page.evaluate("explorer.goto(explorer.timeline.events.length)")
+    shown = lstm_page.evaluate(texts)
+    assert sum(text.startswith("|grad| ") for text in shown) > 5
+
+
+def test_a_click_on_a_node_or_an_edge_shows_its_rule_and_numbers(lstm_page):
+    node = lstm_page.locator("#graph .node.landmark").first
+    node.click(force=True)
+    details = lstm_page.locator("#details").inner_text()
+    assert "operation" in details
+    assert "|gradient|" in details
+    assert lstm_page.locator("#graph .node.selected").count() == 1
+    edge = lstm_page.evaluate("explorer.tape.edges.find(e => explorer.tape.nodes[e.consumer].op === 'tanh').id")
+    lstm_page.evaluate("id => explorer.selectEdge(id)", edge)
+    details = lstm_page.locator("#details").inner_text()
+    assert "g · (1 − y²)" in details
+    assert "it adds" in details
+    lstm_page.keyboard.press("Escape")
+    assert lstm_page.locator("#graph .selected").count() == 0
+
+
+def test_what_an_edge_is_said_to_add_is_its_contribution(watched, tmp_path):
+    x = tg.Tensor([0.5, -1.0, 2.0], requires_grad=True, name="x")
+    loss = (x.tanh() * tg.Tensor([1.0, 2.0, 3.0])).sum()
+    tg.explore(loss, tmp_path / "page.html")
+    page = watched.open(tmp_path / "page.html")
+    page.evaluate(
+        "explorer.selectEdge(explorer.tape.edges.find(e => explorer.tape.nodes[e.consumer].op === 'tanh').id)"
+    )
+    added = [float(word) for word in page.locator("#details pre").last.inner_text().split()]
+    assert added == pytest.approx(tg.grad(loss, x), rel=1e-3)
+
+
+def test_with_the_graph_in_focus_the_arrow_keys_walk_along_its_edges(lstm_page):
+    lstm_page.focus("#graph")
+    lstm_page.keyboard.press("ArrowLeft")
+    assert "Selected: step 0, readout: loss" in lstm_page.locator("#spoken").inner_text()
+    for _ in range(4):  # sum, slice, log_softmax
+        lstm_page.keyboard.press("ArrowLeft")
+    assert "linear" in lstm_page.locator("#spoken").inner_text()
+    lstm_page.keyboard.press("ArrowRight")
+    assert "log_softmax" in lstm_page.locator("#spoken").inner_text()
+
+
+def test_a_cell_of_the_ledger_lights_its_paths_up_and_escape_puts_them_out(lstm_page):
+    until(lstm_page, "explorer.ledger.table()?.done === 5")
+    lstm_page.focus("#ledger")
+    for key in ("ArrowUp", "ArrowLeft", "ArrowLeft", "Enter"):
+        lstm_page.keyboard.press(key)
+    row, column = lstm_page.evaluate(
+        "(() => { const t = explorer.ledger.table(); return [t.rows - 2, t.columns - 3]; })()"
+    )
+    said = lstm_page.locator("#cell").inner_text()
+    assert f"the loss at step {row}" in said
+    lit = lstm_page.evaluate("explorer.light().share")
+    share = lstm_page.evaluate(
+        "([r, c]) => explorer.ledger.table().shares[r * explorer.ledger.table().columns + c]", [row, column]
+    )
+    assert lit == pytest.approx(share, rel=1e-12)
+    assert lstm_page.locator("#graph .node.dim").count() > 10
+    assert lstm_page.locator("#clear").is_visible()
+    lstm_page.keyboard.press("Escape")
+    assert lstm_page.locator("#graph .node.dim").count() == 0
+
+
+def test_search_finds_by_name_and_step_and_goes_there(lstm_page):
+    lstm_page.keyboard.press("/")
+    lstm_page.keyboard.type("h step 3")
+    assert lstm_page.locator("#results button").first.inner_text().endswith(": h")
+    lstm_page.keyboard.press("Enter")
+    assert "step 3" in lstm_page.locator("#spoken").inner_text()
+    assert lstm_page.locator("#graph .node.selected").count() == 1
+
+
+def test_letters_typed_into_a_field_are_no_commands(lstm_page):
+    before = lstm_page.evaluate("explorer.position()")
+    lstm_page.focus("#route")
+    lstm_page.keyboard.type("b n b b ?")
+    assert lstm_page.evaluate("explorer.position()") == before
+    assert not lstm_page.evaluate("document.getElementById('help-text').open")
+
+
+def test_everything_that_can_be_used_has_a_name_for_screen_readers(lstm_page):
+    unnamed = lstm_page.evaluate(
+        "() => [...document.querySelectorAll('button, input, select, canvas, svg[tabindex], dialog')].filter(e =>"
+        " !(e.textContent.trim() || e.ariaLabel || e.getAttribute('aria-labelledby') || e.labels?.length))"
+        ".map(e => e.outerHTML)"
+    )
+    assert unnamed == []
+
+
+CONTRAST = """() => {
+  const style = getComputedStyle(document.documentElement);
+  const of = (name) => {
+    const h = style.getPropertyValue(name).trim();
+    const [r, g, b] = [1, 3, 5].map((k) => parseInt(h.slice(k, k + 2), 16) / 255)
+      .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ratio = (a, b) => { const [x, y] = [of(a), of(b)].sort((p, q) => q - p); return (x + 0.05) / (y + 0.05); };
+  const kinds = ["landmark", "operation", "parameter", "leaf", "constant", "output"];
+  const text = [["--ink", "--page"], ["--ink", "--panel"], ["--muted", "--page"], ["--muted", "--panel"],
+    ["--accent", "--panel"], ["--positive", "--step"], ["--negative", "--step"], ["--negative", "--panel"],
+    ...kinds.map((n) => ["--ink", "--" + n])];
+  const lines = [["--wire", "--step"], ...kinds.map((n) => [`--${n}-line`, "--step"])];
+  const all = [...text.map((p) => [p, ratio(...p), 4.5]), ...lines.map((p) => [p, ratio(...p), 3])];
+  return all.filter(([, r, least]) => r < least);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_and_lines_stand_out_from_what_is_behind_them(browser, lstm_html, scheme):
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(lstm_html.as_uri())
+    assert page.evaluate(CONTRAST) == []
+    context.close()
+
+
+def test_a_hundred_steps_are_shown_a_few_at_a_time_and_answer_at_once(watched, tmp_path):
+    losses, _ = losses_of(CELLS["lstm"], steps=100, hidden=32)
+    tg.explore(losses[-1], tmp_path / "page.html")
+    page = watched.open(tmp_path / "page.html")
+    assert page.evaluate("explorer.picture.count()") < 5000
+    milliseconds = page.evaluate(
+        "() => { const t = performance.now(); for (let k = 0; k < 50; k++) explorer.goto(60 * k);"
+        " return (performance.now() - t) / 50; }"
+    )
+    assert milliseconds < 50
+    page.evaluate("explorer.picture.fit()")
+    until(page, "document.getElementById('graph').dataset.level === 'far'")
+    assert page.evaluate("explorer.picture.count()") < 5000
+
+
+def test_printing_shows_the_graph_and_the_numbers_but_no_controls(lstm_page):
+    lstm_page.emulate_media(media="print", color_scheme="dark")
+    assert lstm_page.locator("#graph").is_visible()
+    assert not lstm_page.locator(".transport").is_visible()
+    assert not lstm_page.locator(".tools").is_visible()
+    assert lstm_page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_inside_the_frame_of_a_notebook_it_runs(browser, tmp_path):
+    losses, _ = losses_of(CELLS["rnn"], steps=3)
+    (tmp_path / "notebook.html").write_text(f"<!doctype html><meta charset=utf-8>{tg.explore(losses)._repr_html_()}")
+    context = browser.new_context()
+    page = context.new_page()
+    problems = []
+    page.on("console", lambda m: problems.append(m.text))
+    page.on("pageerror", lambda e: problems.append(str(e)))
+    page.goto((tmp_path / "notebook.html").as_uri())
+    frame = page.frames[1]
+    until(frame, "explorer.ledger.table().done === 3")
+    assert frame.locator("#graph .node").count() > 10
+    assert problems == []
+    context.close()
+
+
+def test_what_is_too_large_for_the_page_is_said_with_the_line_to_ask_instead(watched, tmp_path):
+    x = tg.Tensor(np.ones((200, 200)), requires_grad=True, name="x")
+    tg.explore((x.cumsum(axis=0) ** 2).sum(), tmp_path / "page.html")
+    page = watched.open(tmp_path / "page.html")
+    assert "trace_gradient" in page.locator("#route-missing").inner_text()
+    assert not page.locator("#route-form").is_visible()

@@ -79,7 +79,7 @@ function makeLedger(canvas, say, choose) {
 
   function cellSize() {
     const wide = canvas.clientWidth - 34;
-    return [wide / table.columns, Math.max(2, Math.min(30, table.rows === 1 ? 30 : Math.min(wide, 300) / table.rows))];
+    return [wide / table.columns, Math.max(2, Math.min(30, table.rows === 1 ? 30 : Math.min(wide, 240) / table.rows))];
   }
 
   function draw() {
