@@ -31,7 +31,7 @@ def layouts(
     lines, side = drawn_alike.lines, drawn_alike.side
     links: dict[int, list[Link]] = defaultdict(list)
     for e in figure.edges:
-        if column_of[e.source] == column_of[e.target]:
+        if column_of[e.source] == column_of[e.target] and e.source not in columns[column_of[e.source]].loose:
             links[column_of[e.source]].append((e.source, e.target))
     kin: dict[object, list[int]] = defaultdict(list)
     for k, c in enumerate(columns):

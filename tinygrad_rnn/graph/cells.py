@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from .figure import Edge, Figure, Kind, Node, ancestors, kinds_of, measured_of, used_by_several_steps
+from .figure import Edge, Figure, Kind, Node, ancestors, is_plain_number, kinds_of, measured_of, used_by_several_steps
 from .folding import Folding, common_scope, crosses, fold
-from .marks import is_plain_number, part
+from .marks import part
 from .window import Gap, gaps_of
 
 # What is drawn: ("op", index), ("gap", number), ("again", index, cell), ("parameters", key of the one node that uses

@@ -12,7 +12,7 @@ from .runs import Run, runs_of
 @dataclass(frozen=True, slots=True)
 class Column:
     """step: None outside any step.
-    gap: the id of the node that stands for hidden steps; then it is the only one.
+    gap: the id of the node that stands for hidden steps; then it is the only one but for what it uses, in `loose`.
     prefix: the scope that all operations here share.
     loose: initial states, each to stand beside where it is needed; then there is nothing else in the column.
     """
@@ -42,10 +42,13 @@ def columns(figure: Figure) -> list[Column]:
 def _column(members: list[Node], links: list[tuple[str, str]], recurrent: set[str], position: int) -> Column:
     if position % 2:
         return Column(None, None, "", (), tuple(n.id for n in members))
-    is_gap = len(members) == 1 and members[0].gap is not None and members[0].gap.whole
+    gap = next((n for n in members if n.gap is not None and n.gap.whole), None)
+    if gap is not None:
+        below = tuple(n.id for n in members if n is not gap)
+        return Column(None, gap.id, "", (Run((), (gap.id,)),), below)
     prefix, runs = runs_of(members, links, recurrent)
     step = members[0].step if position % 4 == 0 else None
-    return Column(step, members[0].id if is_gap else None, prefix, tuple(runs), ())
+    return Column(step, None, prefix, tuple(runs), ())
 
 
 def _positions(figure: Figure) -> dict[str, int]:
@@ -56,6 +59,9 @@ def _positions(figure: Figure) -> dict[str, int]:
     position = {v: at[step] for v, step in start.items() if step is not None}
     for leaf, target in _initial_states(figure).items():
         position[leaf] = position[target[0]] + target[1]
+    whole = {n.id for n in figure.nodes if n.gap is not None and n.gap.whole}
+    below_gap = {n.id for n in figure.nodes if n.kind in ("leaf", "constant", "parameter") and n.members}
+    position |= {e.source: position[e.target] for e in figure.edges if e.target in whole and e.source in below_gap}
     outside = {n.id for n in figure.nodes} - set(position)
     last = max(at.values(), default=-4) + 2
     return position | _outside(figure, outside, position, last)

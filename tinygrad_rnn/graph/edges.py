@@ -41,6 +41,9 @@ def curves(
     for e in edges:
         if e in wire_of:
             found.append(_wire(wire_of[e], frame, port.get(e, 0.0), frame.top + OVER + TRACK * level.get(e.source, 0)))
+        elif e.source not in frame.layouts[column_of[e.target]].row:  # from below a gap
+            (x, y), (_, tip_y) = frame.at[e.source], frame.at[e.target]
+            found.append(right_angled([(x, y + _half(frame, e.source)), (x, tip_y - _half(frame, e.target))]))
         elif e in port:
             (x, y), (tip_x, tip_y) = frame.at[e.source], frame.at[e.target]
             start, tip = (x, y + _half(frame, e.source)), (tip_x, tip_y - _half(frame, e.target))
@@ -74,7 +77,7 @@ def _ports(
 
 def _same_row(e: Edge, column_of: Mapping[str, int], frame: Frame) -> bool:
     row = frame.layouts[column_of[e.source]].row
-    return row[e.source] == row[e.target]
+    return e.source not in row or row[e.source] == row[e.target]
 
 
 def _bends(e: Edge, column_of: Mapping[str, int], frame: Frame) -> list[tuple[float, float, float]]:

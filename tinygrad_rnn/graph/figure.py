@@ -140,10 +140,11 @@ def figure(outputs: Sequence[Recorded], steps: tuple[int, int] | None = None) ->
         for key in sorted(drawn)
     ]
     nodes += [Node(f"gap{k}", "gap", step=None if g.whole else g.first, gap=g) for k, g in enumerate(gaps)]
+    nodes += _leaves_of_gaps(operations, hidden, gaps, kinds)
     named = {use: ids[key] for use, key in source.items()} | {(t.index, -1): ids[t.index, -1] for t in shown}
     return Figure(
         nodes=tuple(nodes),
-        edges=tuple(_edges(shown, named) if not hidden else _edges_with_gaps(operations, hidden, named)),
+        edges=tuple(_edges(shown, named) if not hidden else _edges_with_gaps(operations, hidden, named, kinds)),
         operations=len(operations),
         steps=tuple(sorted({t.place.step for t in operations if t.place.step is not None})),
         parameters=sum(kind == "parameter" for kind in kinds.values()),
@@ -284,16 +285,54 @@ def _edge(t: Any, slot: int, x: Any, named: dict[Key, str]) -> Edge:
     )
 
 
-def _edges_with_gaps(operations: list[Any], hidden: dict[int, int], named: dict[Key, str]) -> Iterable[Edge]:
+def is_plain_number(x: Any) -> bool:
+    """The 1 of 1 - z: it needs no name, and there is no gradient by it."""
+    return x.primitive is None and not x.tracked and not x.name and x.value.size == 1
+
+
+def _leaf_of_gap(x: Any, gap: int, kinds: Mapping[int, Kind]) -> str:
+    return f"gap{gap}_{kinds[x.index]}"
+
+
+def _leaves_of_gaps(
+    operations: list[Any], hidden: dict[int, int], gaps: Sequence[Gap], kinds: Mapping[int, Kind]
+) -> Iterable[Node]:
+    """What hidden operations use: one node for all parameters, and one for all leaves, of each gap."""
+    found: dict[str, tuple[int, dict[int, Any]]] = {}
+    for t in operations:
+        for x in t.inputs if t.index in hidden else ():
+            if x.primitive is None and not is_plain_number(x):
+                gap = hidden[t.index]
+                found.setdefault(_leaf_of_gap(x, gap, kinds), (gap, {}))[1][x.index] = x
+    for id, (gap, leaves) in sorted(found.items()):
+        first = next(iter(leaves.values()))
+        yield Node(
+            id=id,
+            kind=kinds[first.index],
+            index=first.index if len(leaves) == 1 else -1,
+            name=first.name or None if len(leaves) == 1 else None,
+            step=None if gaps[gap].whole else gaps[gap].first,
+            tracked=any(x.tracked for x in leaves.values()),
+            members=tuple(leaves),
+            parts=tuple(dict.fromkeys(x.name or "" for x in leaves.values())),
+        )
+
+
+def _edges_with_gaps(
+    operations: list[Any], hidden: dict[int, int], named: dict[Key, str], kinds: Mapping[int, Kind]
+) -> Iterable[Edge]:
     merged: dict[tuple[str, str], list[tuple[Key, bool]]] = defaultdict(list)
     for t in operations:
         for slot, x in enumerate(t.inputs):
             if t.index not in hidden and x.index not in hidden:
                 yield _edge(t, slot, x, named)
                 continue
-            if x.primitive is None:
+            if is_plain_number(x):
                 continue
-            source = f"gap{hidden[x.index]}" if x.index in hidden else named[x.index, -1]
+            if x.primitive is None:
+                source = _leaf_of_gap(x, hidden[t.index], kinds)
+            else:
+                source = f"gap{hidden[x.index]}" if x.index in hidden else named[x.index, -1]
             target = f"gap{hidden[t.index]}" if t.index in hidden else named[t.index, -1]
             if source != target:
                 merged[source, target].append(((t.index, slot), crosses(x, t)))

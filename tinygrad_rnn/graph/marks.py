@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
-from .figure import Node
+from .figure import Node, is_plain_number
 from .labels import Line, Row, visible
-from .style import Look, facts, fitting, is_mark, kind_of, lines, size, telling
+from .style import Look, facts, fitting, is_mark, kind_of, leaf_names, lines, listed, size, telling
 from .summary import gradient_text, number, value_text
 
 SIGNS = {
@@ -22,12 +22,11 @@ SIGNS = {
     "sqrt": "√",
     "abs": "|x|",
 }
-MOST_LINES = 4
 
 
 def part(t: Any) -> str:
     """What an operation is called within the node that it is drawn as part of: its name, or 1 − for 1.0 - z."""
-    numbers = [(slot, x) for slot, x in enumerate(t.inputs) if is_plain_number(x)]
+    numbers = [(slot, x) for slot, x in enumerate(t.inputs) if is_plain_number(x) and x.value.dtype.kind in "biuf"]
     if len(t.inputs) == 2 and len(numbers) == 1 and t.primitive.name in SIGNS:
         (slot, x), sign = numbers[0], SIGNS[t.primitive.name]
         text = number(float(x.value.item()))
@@ -35,17 +34,12 @@ def part(t: Any) -> str:
     return str(t.primitive.name)
 
 
-def is_plain_number(x: Any) -> bool:
-    """The 1 of 1 - z: it is part of the operation that uses it."""
-    return x.primitive is None and not x.tracked and not x.name and x.value.size == 1 and x.value.dtype.kind in "biuf"
-
-
 def cell_lines(node: Node, show: Collection[str] = ()) -> tuple[Line, ...]:
     """The text of a node of a folded picture. show: which facts, of those whose value is one tensor's."""
     if node.gap is not None or node.kind == "sink":
         return lines(node)
-    found = _operation_lines(node) if node.kind == "operation" and not node.again else _leaf_lines(node)
-    if node.steps and node.value is not None and node.name and not show:
+    found = _operation_lines(node) if node.kind == "operation" and not node.again else leaf_names(node)
+    if node.steps and node.name and not show and not node.again and node.kind != "parameter":
         found += _over_time(node)
     elif node.value is not None and kind_of(node) != "mark":
         found += tuple(Line(text, 11) for text in facts(node, () if node.output else show))
@@ -62,14 +56,6 @@ def _over_time(node: Node) -> tuple[Line, ...]:
     return Line(" ", 4), Line(value_text(node.value), 12), mean
 
 
-def _leaf_lines(node: Node) -> tuple[Line, ...]:
-    names = list(dict.fromkeys(visible(name) for name in node.parts if name))
-    if len(node.members) == 1 and names:
-        return (Line(names[0], fitting(names[0], 17), bold=True),)
-    room = (Line(" ", 4),) if node.kind == "parameter" and len(names) > 1 else ()
-    return (*room, *_listed(names)) or (Line(node.kind, 12, italic=True),)
-
-
 def _operation_lines(node: Node) -> tuple[Line, ...]:
     sign = SIGNS.get(node.operation or "", node.operation or "")
     if node.output:
@@ -82,14 +68,7 @@ def _operation_lines(node: Node) -> tuple[Line, ...]:
     if is_mark(node):
         sign = SIGNS.get(parts[0], parts[0])
         return (Line(sign, 22 if len(sign) < 2 else 15),)
-    return tuple(_listed([f"{name} ×{n}" if n > 1 else name for name, n in Counter(parts).items()]))
-
-
-def _listed(names: list[str]) -> list[Line]:
-    if len(names) > MOST_LINES:
-        names = [*names[: MOST_LINES - 1], f"and {len(names) - MOST_LINES + 1:,} more"]
-    spaced = [line for name in names for line in (Line(" ", 3), Line(name, 13))]
-    return spaced[1:]
+    return tuple(listed([f"{name} ×{n}" if n > 1 else name for name, n in Counter(parts).items()]))
 
 
 def cell_size(node: Node, text: tuple[Row, ...], look: Look) -> tuple[float, float]:

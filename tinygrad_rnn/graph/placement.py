@@ -19,6 +19,7 @@ from .wires import TRACK, plan, tracks
 
 GUTTER = 36.0  # between columns, when no wire runs up or down there
 STACK_GAP = 14.0  # between initial states
+BELOW_GAP = 26.0  # from hidden steps to what they use
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,9 @@ def _heights(
             y |= {v: base + at for v, at in d.y.items()}
     top = top or max((y[v] + sizes[v][1] / 2 for v in y), default=0.0)
     for c in cut:
+        if c.gap is not None:
+            y |= {v: -BELOW_GAP - sizes[v][1] / 2 for v in c.loose}
+            continue
         beside = {v: next((y[u] for u in near[v] if u in y), top / 2) for v in c.loose}
         stack = sorted(c.loose, key=beside.__getitem__)
         gaps = [(sizes[a][1] + sizes[b][1]) / 2 + STACK_GAP for a, b in pairwise(stack)]
@@ -154,7 +158,15 @@ def _widths(
 
 def _across(c: Column, d: Layout, sizes: Mapping[str, Size]) -> tuple[dict[str, float], float]:
     """The x of the nodes of one column from its left border, and how wide the column is."""
-    alone = c.loose or ((c.gap,) if c.gap is not None else ())
+    if c.gap is not None:
+        below = sum(sizes[v][0] for v in c.loose) + STACK_GAP * max(0, len(c.loose) - 1)
+        wide = max(sizes[c.gap][0], below)
+        places, at = {c.gap: wide / 2}, (wide - below) / 2
+        for v in c.loose:
+            places[v] = at + sizes[v][0] / 2
+            at += sizes[v][0] + STACK_GAP
+        return places, wide
+    alone = c.loose
     if alone:
         wide = max(sizes[v][0] for v in alone)
         return dict.fromkeys(alone, wide / 2), wide

@@ -22,6 +22,7 @@ LIGHT_BLUE, LIGHT_GREEN, LIGHT_VERMILLION = "#CFE8F8", "#BFE6DA", "#F8D5BF"
 LIGHT_ORANGE, LIGHT_YELLOW = "#FBE3B0", "#FBF7C4"
 
 SMALL = 9
+MOST_LINES = 4  # of names in a node
 SHOWN = ("shape", "value", "gradient")  # the facts in a node if nothing else is asked for
 
 
@@ -123,6 +124,8 @@ def lines(node: Node, scope: str = "", show: Collection[str] = SHOWN) -> tuple[L
     """The text of a node. scope: where it is within the box that it is drawn in. show: which facts."""
     if node.gap is not None:
         return _gap_lines(node)
+    if node.members and not node.operation:
+        return leaf_names(node)
     if _is_plain_number(node):
         return (Line(number(node.value.low), 11),) if node.value and node.value.low is not None else ()
     scope = visible(scope) if scope and (show or not node.name) else ""  # few words where there are few facts
@@ -137,6 +140,23 @@ def lines(node: Node, scope: str = "", show: Collection[str] = SHOWN) -> tuple[L
     if node.replaced:
         found.append(Line("data replaced since", SMALL, italic=True))
     return tuple(found)
+
+
+def leaf_names(node: Node) -> tuple[Line, ...]:
+    """The names of the leaves that a node stands for."""
+    names = list(dict.fromkeys(visible(name) for name in node.parts if name))
+    if len(names) == 1:
+        return (Line(names[0], fitting(names[0], 17), bold=True),)
+    room = (Line(" ", 4),) if node.kind == "parameter" and len(names) > 1 else ()
+    return (*room, *listed(names)) or (Line(node.kind, 12, italic=True),)
+
+
+def listed(names: list[str]) -> list[Line]:
+    """Names below each other, of many only the first."""
+    if len(names) > MOST_LINES:
+        names = [*names[: MOST_LINES - 1], f"and {len(names) - MOST_LINES + 1:,} more"]
+    spaced = [line for name in names for line in (Line(" ", 3), Line(name, 13))]
+    return spaced[1:]
 
 
 def _heading(node: Node, operation: str) -> list[Line]:

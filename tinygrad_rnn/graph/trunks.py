@@ -276,9 +276,12 @@ def _trunk_line(r: Routed, frame: Frame, page: Page, entry: Mapping[Edge, tuple[
     into = _moved(frame.inside[id(target)].into[e.target], target, frame, page)
     path = _distinct([*corners, into.points[0]])
     middle = rounded(path) if len(path) > 1 else path
-    if e.lag and r.gutters:  # what is written about a loop stands beside it
+    if e.lag:  # what is written about a loop stands beside it, about any other line above its end
         words = width(Line(lag_text(e.lag), 15, italic=True)) / 2 + 6
-        into = Curve(into.points, into.tip, (corners[1][0] + r.start * words, (r.heights[0] + r.heights[1]) / 2))
+        label = into.tip[0] - words, into.tip[1] + 10
+        if r.trunk.lane:
+            label = corners[1][0] + r.start * words, (r.heights[0] + r.heights[1]) / 2
+        into = Curve(into.points, into.tip, label)
     return _joined([*begin[:-1], *middle] if begin else middle, into)
 
 
