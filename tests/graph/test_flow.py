@@ -220,8 +220,11 @@ def test_steps_boundaries_and_gaps_print_net_gross_and_what_begins_inside():
         assert f"net {share_text(b.net)}<" in drawing.dot
     (gap,) = [n.id for n in drawing.figure.nodes if n.gap is not None]
     inside = tg.trace_gradient(loss, to=cell.weight_hh).ledger().shares.sum(axis=0)[3:37].sum()
-    assert abs(drawing.currents.begins[gap].net - inside) < 1e-12
-    assert f"{share_text(inside)} from weight_hh" in drawing.dot
+    assert abs(drawing.currents.begins[f"{gap}_parameter"].net - inside) < 1e-12
+    edges = zip(drawing.figure.edges, drawing.currents.edges, strict=True)
+    into = [c.net for e, c in edges if (e.source, e.target) == (f"{gap}_parameter", gap)]
+    assert into == [drawing.currents.begins[f"{gap}_parameter"].net]
+    assert f">{share_text(inside)}<" in drawing.dot
 
 
 def borders(text, what):
