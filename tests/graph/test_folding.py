@@ -6,6 +6,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.graph import samples
+from tinygrad_rnn import nn
 from tinygrad_rnn.graph.cells import cells
 
 
@@ -83,3 +84,13 @@ def test_a_folded_chain_of_any_length_is_one_node_that_says_so():
         x = x + 1.0
     fig = cells([x.named("y")])
     assert [len(n.members) for n in fig.nodes if n.kind == "operation"] == [20_000]
+
+
+def test_the_gates_of_a_cell_that_is_looped_over_in_no_scope_belong_to_its_cell():
+    cell, states = nn.LSTMCell(2, 3, rng=0), (tg.Tensor([0.0, 0.0, 0.0]), tg.Tensor([0.0, 0.0, 0.0]))
+    for _, x in tg.steps([[1.0, 2.0], [3.0, 4.0]]):
+        states = cell(tg.Tensor(x), states)
+    fig = cells([states[0].sum()])
+    gates = [n for n in fig.nodes if n.name in ("i", "f", "g", "o")]
+    assert len(gates) == 8
+    assert {n.scope for n in gates} == {""}

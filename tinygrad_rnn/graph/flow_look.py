@@ -14,7 +14,7 @@ SMALL = 0.01  # shares below it are drawn as a dash; a merged edge prints both p
 SIZE = 16  # of the numbers
 ZERO = "#333333"  # neither adds nor takes away
 ROOM = Room(rows=32.0, columns=44.0, lines=44.0, sideways=1.36)
-ROOM_IN_CELLS = Room(rows=32.0, columns=44.0, lines=100.0, sideways=1.36)
+ROOM_IN_CELLS = Room(rows=32.0, columns=44.0, lines=76.0, sideways=1.36)
 
 
 def share_text(share: float) -> str:

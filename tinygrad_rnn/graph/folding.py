@@ -83,17 +83,18 @@ def common_scope(scopes: Sequence[str]) -> str:
 
 def _cells(operations: Sequence[Any]) -> dict[int, Cell]:
     """A state that goes from step to step within a scope makes that scope a cell, and all scopes inside it belong to
-    it. Elsewhere each outermost scope in which an operation is made directly is one: the layers of a deep net."""
-    recurrent = {
-        common_scope((x.place.scope, t.place.scope)) for t in operations for x in t.inputs if crosses(x, t)
-    } - {""}
+    it. Elsewhere each outermost scope in which an operation is made directly is one: the layers of a deep net; unless
+    a state is made in no scope, as in a loop over a bare cell, whose gates then belong to it."""
+    crossing = [(x.place.scope, t.place.scope) for t in operations for x in t.inputs if crosses(x, t)]
+    recurrent = {common_scope(scopes) for scopes in crossing} - {""}
+    is_bare = ("", "") in crossing
     own = {t.place.scope for t in operations} - {""}
     found: dict[str, str] = {"": ""}
     for scope in own:
         parts = scope.split("/")
         around = ["/".join(parts[: k + 1]) for k in range(len(parts))]
         inner = [s for s in around if s in recurrent]
-        found[scope] = inner[-1] if inner else next(s for s in around if s in own)
+        found[scope] = inner[-1] if inner else "" if is_bare else next(s for s in around if s in own)
     return {t.index: Cell(t.place.step, found[t.place.scope]) for t in operations}
 
 
