@@ -330,6 +330,18 @@ def test_printing_shows_the_graph_and_the_numbers_but_no_controls(lstm_page):
     assert lstm_page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
+def test_on_paper_is_what_was_on_the_screen(lstm_page):
+    before = lstm_page.locator("#graph .node").count()
+    lstm_page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    lstm_page.emulate_media(media="print")
+    lstm_page.set_viewport_size({"width": 1000, "height": 700})
+    lstm_page.wait_for_timeout(100)
+    assert lstm_page.locator("#graph .node").count() == before
+    paper, loss = (lstm_page.locator(at).last.bounding_box() for at in ("#graph", "#graph .node.output"))
+    assert paper["x"] <= loss["x"]
+    assert loss["x"] + loss["width"] <= paper["x"] + paper["width"]
+
+
 def test_inside_the_frame_of_a_notebook_it_runs(browser, tmp_path):
     losses, _ = losses_of(CELLS["rnn"], steps=3)
     (tmp_path / "notebook.html").write_text(f"<!doctype html><meta charset=utf-8>{tg.explore(losses)._repr_html_()}")

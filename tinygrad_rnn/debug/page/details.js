@@ -137,7 +137,7 @@ function makeDetails(panel, app) {
       "Type a route, or click a cell of the ledger: its paths light up.",
       "Drag and zoom the graph; press ? for all keys.",
     ]) list.append(element("li", { text }));
-    panel.replaceChildren(facts, list);
+    panel.replaceChildren(facts, ...(app.isLit() ? [] : [list]));
   }
 
   // The last thing that happened.

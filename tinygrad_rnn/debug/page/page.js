@@ -86,6 +86,7 @@ const app = {
   timeline,
   position: () => position,
   source: () => source,
+  isLit: () => lit !== null,
   flow: () => (lit ?? whole)?.flow ?? new Float64Array(tape.edges.length).fill(NaN),
   cotangents() {
     if (everything === null) {
@@ -288,7 +289,7 @@ function light(label, found) {
     if (!Number.isNaN(found.flow[edge.id])) nodes.add(edge.consumer).add(edge.producer);
   });
   lit = { label, nodes, ...found };
-  if (position < data.events.length) goto(data.events.length);
+  goto(data.events.length);
   legend();
   picture.refresh();
   strip();
@@ -471,6 +472,10 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   ledger.draw();
   drawStrip();
 });
+
+// What is printed is what is on the screen, in the size of the paper.
+window.addEventListener("beforeprint", () => byId("graph").setAttribute("viewBox", `0 0 ${picture.view.width} ${picture.view.height}`));
+window.addEventListener("afterprint", () => byId("graph").removeAttribute("viewBox"));
 
 // The keyboard ------------------------------------------------------------------------------------------------------------------
 

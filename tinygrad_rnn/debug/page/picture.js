@@ -328,6 +328,7 @@ function makePicture(svg, data, look, pick) {
     else pick("edge", edges[group.dataset.edge]);
   });
   new ResizeObserver(() => {
+    if (svg.hasAttribute("viewBox")) return; // it is being printed
     measure();
     later();
   }).observe(svg);
