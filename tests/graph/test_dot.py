@@ -48,6 +48,14 @@ CASES = {
     "window_of_its_own_choosing": lambda: draw(samples.rnn(steps=20)),
     "window_asked_for": lambda: draw(samples.loss_at_every_step(steps=8), steps=(2, 4)),
     "untidy": lambda: draw(samples.untidy()),
+    "cells_lstm": lambda: draw(samples.lstm(steps=2), "cells"),
+    "cells_gru": lambda: draw(samples.gru(steps=2), "cells"),
+    "cells_two_layers": lambda: draw(samples.lstm(steps=2, layers=2), "cells"),
+    "cells_bidirectional": lambda: draw(samples.bidirectional(steps=3), "cells"),
+    "cells_window": lambda: draw(samples.lstm(steps=40), "cells"),
+    "rolled_lstm": lambda: draw(samples.lstm(steps=3), "rolled"),
+    "rolled_encoder_decoder": lambda: draw(samples.encoder_decoder(), "rolled"),
+    "cells_hostile_names": lambda: draw(hostile(), "cells"),
     "hostile_names": lambda: draw(hostile()),
     "flow": lambda: flow(),
 }
@@ -67,8 +75,8 @@ def test_there_is_no_golden_file_without_a_case():
 
 def test_the_text_is_the_same_in_every_process_whatever_the_hash_seed():
     program = (
-        "import hashlib; from tests.graph import samples; from tinygrad_rnn.graph import draw\n"
-        "text = ''.join(draw(make()).dot for make in samples.ALL.values())\n"
+        "import hashlib; from tests.graph import samples; from tinygrad_rnn.graph import VIEWS, draw\n"
+        "text = ''.join(draw(make(), v).dot for make in samples.ALL.values() for v in VIEWS)\n"
         "print(hashlib.sha256(text.encode()).hexdigest())"
     )
     answers = {

@@ -119,9 +119,10 @@ def _lanes(
     for s in states:
         chains = [chain for v in s.consumers if (chain := _chain(v, s.producer, targets))]
         if chains:
-            found.append((min(map(len, chains)), nodes.index(s.producer), min(chains, key=len), s))
+            # Where a state is also scaled and added to what comes of it, that is the line: the leak of a GRU.
+            line = min(chains, key=lambda chain: (len(chain) == 1, len(chain)))
+            found.append((len(line), nodes.index(s.producer), line, s))
     found.sort(key=lambda item: item[:2])
-    # A line of one node, the h of an RNN, is no reason to be at the top.
     top = found[0][2] if found else ()
     others = [s for s in states if not found or s is not found[0][3]]
     if not others:

@@ -144,7 +144,12 @@ def _insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) ->
         else:
             grounded[id(target)].add(ordinal[e.target])
         if source is not None and e.crossing and source.scope == target.scope and source.gap is target.gap is None:
-            states[id(target)][ordinal[e.source]].add(ordinal[e.target])
+            # The node that takes its place in the target, which may differ from the source, as a first step does.
+            called = nodes[e.source].name, nodes[e.source].operation
+            same = [v for v in target.nodes if (nodes[v].name, nodes[v].operation) == called]
+            if same:
+                own_place = target.nodes[ordinal[e.source]] if ordinal[e.source] < len(target.nodes) else None
+                states[id(target)][ordinal[own_place if own_place in same else same[-1]]].add(ordinal[e.target])
     kin: dict[object, list[Block]] = defaultdict(list)
     for b in cut.all:
         if b.gap is None:

@@ -33,11 +33,19 @@ def notes(figure: Figure, overlay: Overlay | None = None, show: Collection[str] 
         found.append("Dashed: a result drawn again beside its use; its own operation is drawn once.")
     if any(n.replaced for n in figure.nodes):
         found.append("“data replaced since”: these are not the values that the operations here were computed with.")
+    if figure.view != "ops":
+        found.append(_folded(figure))
     hidden = sum(n.gap.operations for n in figure.nodes if n.gap is not None)
     if hidden:
         arrows = "" if overlay is not None else "; dashed arrows lead to and from them"
         found.append(f"Of {figure.operations:,} operations {hidden:,} are not drawn{arrows}.")
     return found
+
+
+def _folded(figure: Figure) -> str:
+    nodes = sum(n.kind == "operation" and not n.again for n in figure.nodes)
+    shown = figure.operations - sum(n.gap.operations for n in figure.nodes if n.gap is not None)
+    return f"{shown:,} operation{'s' * (shown != 1)} drawn as {nodes:,} node{'s' * (nodes != 1)}."
 
 
 def _gradient_notes(tracked: list[Node]) -> list[str]:
