@@ -90,7 +90,7 @@ def plot_jacobians(
             axes,
             visible(name) if name else "",
             "lag: steps back from the last state" if len(found) < 3 else "lag",
-            "" if k else "singular values of ds_T / ds_{T-lag}",
+            "" if k else "singular values",
         )
         _draw(canvas, axes, one, sigma, k)
         _draw_zeros(canvas, axes, one, low, high)

@@ -44,7 +44,7 @@ def plot_lags(
     low, high = _range(numbers, bounds)
     for column, (where, lines) in enumerate(numbers.items()):
         shares, norms = canvas.axes[0, column], canvas.axes[1, column]
-        words(canvas, shares, visible(where) if where else "", y="" if column else "share of the gradient")
+        words(canvas, shares, visible(where) if where else "", y="" if column else "share")
         words(
             canvas,
             norms,
@@ -54,7 +54,7 @@ def plot_lags(
         _draw_shares(canvas, shares, lines, names, ledgers[where])
         _draw_norms(canvas, norms, lines, names, bounds or {}, low, high)
     if bounds:
-        key(canvas, canvas.axes[1, -1], "upper right")
+        key(canvas, canvas.axes[1, -1], "lower left")
     sources_named = {short_source(ledger) for lines in ledgers.values() for ledger in lines.values()}
     of = f" with respect to {sources_named.pop()}" if len(sources_named) == 1 else ""
     called = title or f"Where the gradient{of} comes from"

@@ -131,14 +131,15 @@ def _draw_norms(canvas: Canvas, axes: Any, cells: Table) -> None:
     image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
     ticks = power_ticks(low, high)
     colour_bar(canvas, image, axes, ticks, [written_power(tick, high - low) for tick in ticks])
-    _write(canvas, axes, values, _short)
+    digits = 2 if values.shape[1] <= 8 else 1
+    _write(canvas, axes, values, lambda exponent: _short(exponent, digits))
 
 
-def _short(exponent: float) -> str:
+def _short(exponent: float, digits: int) -> str:
     """A norm in a cell: 0.39, 2e-5, 10⁻⁴⁰⁰."""
     if exponent < -99:
         return power(exponent)
-    return f"{10.0**exponent:.2g}" if exponent > -3 else f"{10.0**exponent:.0e}".replace("e-0", "e-")
+    return f"{10.0**exponent:.{digits}g}" if exponent > -3 else f"{10.0**exponent:.0e}".replace("e-0", "e-")
 
 
 def short_source(ledger: Ledger) -> str:
