@@ -42,7 +42,8 @@ def place_cells(
     bordered = {id(b): b.gap is None and (b.step is not None or b.scope != "") for b in cut.all}
     wires = trunks(figure, cut, inside)
     low, top = _heights(figure, cut, inside, bordered, sizes, wires)
-    strips = {id(b): _strip(b, inside.get(id(b)), sizes, figure) for b in cut.all}
+    users = {e.source: e.target for e in reversed(figure.edges)}
+    strips = {id(b): _strip(b, inside.get(id(b)), sizes, users) for b in cut.all}
     y = {v: low[id(b)] + PAD + py for b in cut.all if b.gap is None for v, (_, py) in inside[id(b)].at.items()}
     ground = min(low.values(), default=0.0)
     y |= {b.gap: (ground + top) / 2 for b in cut.all if b.gap is not None}
@@ -191,14 +192,13 @@ def _loose_heights(
 # Widths -------------------------------------------------------------------------------------------------------------
 
 
-def _strip(b: Block, inside: Inside | None, sizes: Mapping[str, Size], figure: Figure) -> dict[str, float]:
+def _strip(b: Block, inside: Inside | None, sizes: Mapping[str, Size], users: Mapping[str, str]) -> dict[str, float]:
     """The x of the leaves below a block, from its left border."""
     if not b.below:
         return {}
     if inside is None:
         wanted = dict.fromkeys(b.below, sizes[b.gap][0] / 2) if b.gap is not None else {}
     else:
-        users = {e.source: e.target for e in reversed(figure.edges) if e.target in inside.at}
         wanted = {v: inside.at[users[v]][0] if users[v] in inside.clear else inside.channel[users[v]] for v in b.below}
     order = sorted(b.below, key=lambda v: wanted[v])
     gaps = [(sizes[u][0] + sizes[v][0]) / 2 + LEAF_GAP for u, v in pairwise(order)]
