@@ -57,14 +57,16 @@ def swept(losses: Sequence[Tensor], figure: Figure) -> Swept:
         seeds[loss.index] = seeds.get(loss.index, 0) + seed_of(loss, None)
     order = tape(losses)
     drawn_at = {use: e.source for e in figure.edges for use in e.uses}
+    stands_for = {n.id: n.index for n in figure.nodes}
     sent: dict[int, list[Key]] = defaultdict(list)
     at_leaves: dict[str, Any] = {}
 
     def watch(consumer: Any, slot: int, part: Any) -> Any:
         use = consumer.index, slot
         sent[consumer.index].append(use)
-        if consumer.inputs[slot].primitive is None and use in drawn_at:
-            at_leaves[drawn_at[use]] = at_leaves.get(drawn_at[use], 0.0) + part
+        leaf, at = consumer.inputs[slot], drawn_at.get(use)
+        if leaf.primitive is None and at is not None and stands_for[at] == leaf.index:  # not folded into others
+            at_leaves[at] = at_leaves.get(at, 0.0) + part
         return part
 
     operations = [index for index, node in order.items() if node.primitive is not None]
