@@ -61,11 +61,17 @@ def condition(text: str, labels: Labels) -> Test:
     parts = [part.strip() for part in re.split(r"\s+and\s+", text.strip())]
     if not all(parts):
         raise ConditionError("say where to stop. What can be written:\n" + GRAMMAR)
-    tests = [_one(part, labels) for part in parts]
     # What is quick to see comes first: numbers are looked at only where all else holds.
-    tests.sort(key=lambda test: test[0])
-    in_order = [test for _, test in tests]
-    return lambda stop: stop.event is not None and all(test(stop) for test in in_order)
+    in_order = [test for _, test in sorted((_one(part, labels) for part in parts), key=lambda one: one[0])]
+    return _all_of([lambda stop: stop.event is not None, *in_order])
+
+
+def _all_of(tests: list[Test]) -> Test:
+    """All of them, in order. (No generator inside: one that is thrown away swallows an interrupt.)"""
+    if len(tests) == 1:
+        return tests[0]
+    first, rest = tests[0], _all_of(tests[1:])
+    return lambda stop: first(stop) and rest(stop)
 
 
 def _one(text: str, labels: Labels) -> tuple[int, Test]:

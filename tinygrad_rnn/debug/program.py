@@ -223,8 +223,8 @@ def _greeting(debugger: Walk, at: Line | None = None) -> str:
 def _aside() -> Iterator[None]:
     """What the debugger computes is not observed, and at no place of the program."""
     here = HERE.get()
-    HERE.set(Place())
     try:
+        HERE.set(Place())
         with unobserved():
             yield
     finally:

@@ -32,6 +32,7 @@ SHORT = {
     "cont": "continue", "bt": "where", "rs": "back", "return": "finish", "reverse": "rc", "exit": "quit",
     "unwatch": "clear", "delete": "clear", "EOF": "end_of_input",
 }  # fmt: skip
+_EXPRESSION = re.compile(r"\w+([\[.(/]| ([-+*/@<>]|[*<>=!]?[*/=]) )")  # what is no command, but can be printed
 REPEATED = {"step", "next", "back", "continue", "rc", "finish", "until", "up", "down", "events"}
 BOLD, RED, PLAIN = "\033[1m", "\033[31;1m", "\033[0m"
 
@@ -113,8 +114,10 @@ class Prompt(cmd.Cmd):
         return False
 
     def _one(self, line: str) -> bool:
-        word, rest = (re.match(r"(\w+|[?!]?)\s*(.*)", line, re.S) or re.match(r"()(.*)", line, re.S)).groups()  # type: ignore[union-attr]
-        if re.match(r"\w+\s*[\[./(+*@<>=-]", line) or word == "!":  # h[3] is the tensor, h alone is help; as in pdb
+        word, rest = line.split(None, 1) if " " in line else (line, "")
+        if found := re.match(r"([?!])\s*(.*)", line):
+            word, rest = found.groups()
+        if word == "!" or _EXPRESSION.match(line):  # h[3] is the tensor, h alone is help; as in pdb
             word, rest = "print", line.removeprefix("!")
         word = "help" if word == "?" else SHORT.get(word, word)
         action: Callable[[str], bool | None] | None = getattr(self, f"do_{word}", None) if word else None

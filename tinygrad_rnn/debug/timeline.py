@@ -82,8 +82,7 @@ class Timeline(Sequence[Event]):
         self._last: dict[int, tuple[int, Array]] = {}  # the one asked for last, of each node with many edges
         self._strides: dict[int, int] | None = None
         self._nodes = [index for index in self.order if index in self.seeds or index in self._into]
-        self._reached: Array | None = None
-        self._own_last: Array = np.zeros(0, np.int64)
+        self._reached_and_last: tuple[Array, Array] | None = None
 
     def _list_edges(self) -> None:
         order, reached = self.order, set(self.seeds)
@@ -227,11 +226,12 @@ class Timeline(Sequence[Event]):
 
     def _spans(self) -> tuple[Array, Array]:
         """For each node: the first edge into it (-1 for a seed) and its own last (a source has none), as numbers."""
-        if self._reached is None:
+        if self._reached_and_last is None:
             own = dict(zip(self._consumers, range(len(self._consumers)), strict=True))
-            self._reached = np.array([-1 if i in self.seeds else self._into[i][0] for i in self._nodes], np.int64)
-            self._own_last = np.array([own.get(i, NEVER) for i in self._nodes], np.int64)
-        return self._reached, self._own_last
+            reached = np.array([-1 if i in self.seeds else self._into[i][0] for i in self._nodes], np.int64)
+            last = np.array([own.get(i, NEVER) for i in self._nodes], np.int64)
+            self._reached_and_last = reached, last  # at once: an interrupt must not come between the two
+        return self._reached_and_last
 
     def pending(self, position: int) -> list[tuple[int, int]]:
         """The edges (consumer, slot) that the node at work has not come to yet, before the event `position`."""

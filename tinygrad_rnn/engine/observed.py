@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
@@ -73,35 +73,46 @@ class observing:  # noqa: N801 - used like a function: `with observing(Lines()):
 
     def __init__(self, observer: Observer) -> None:
         self.observer = observer
-        self._before: Token[tuple[Observer, ...]] | None = None
+        self._before: tuple[Observer, ...] | None = None
 
     def __enter__(self) -> Observer:
         if self._before is not None:
             raise RuntimeError("this is entered already: make a new one for each `with`")
+        self._before = before = OBSERVERS.get()
         try:
             with _lock:
                 _observing.append(self)
                 _install()
-            self._before = OBSERVERS.set((*OBSERVERS.get(), self.observer))
-        except BaseException:
-            self.__exit__(None, None, None)
+            OBSERVERS.set((*before, self.observer))
+        except BaseException:  # an interrupt, before the `with` block guards it
+            self._leave(before)
             raise
         return self.observer
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        before, self._before = self._before, None
-        if before is not None:
-            OBSERVERS.reset(before)
+        before = self._before
+        if before is None:
+            return
+        try:
+            self._leave(before)
+        except BaseException:  # an interrupt on the way out: the whole again
+            self._leave(before)
+            raise
+
+    def _leave(self, before: tuple[Observer, ...]) -> None:
+        OBSERVERS.set(before)
         with _lock:
             _observing[:] = [one for one in _observing if one is not self]
             _install()
+        self._before = None
 
 
 @contextlib.contextmanager
 def unobserved() -> Iterator[None]:
     """Inside, nobody is told of anything: for what an observer computes itself."""
-    before = OBSERVERS.set(())
+    before = OBSERVERS.get()
     try:
+        OBSERVERS.set(())
         yield
     finally:
-        OBSERVERS.reset(before)
+        OBSERVERS.set(before)

@@ -1,0 +1,311 @@
+"""The prompt: pdb's letters and habits, what it says, and what it does with what cannot be read."""
+
+import io
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tests.debug import stepped
+from tests.debug.stepped import planted, recurrent
+from tinygrad_rnn.debug.prompt import HELP, SHORT, Prompt
+from tinygrad_rnn.debug.reading import ReadingError, read
+
+
+@pytest.fixture
+def nan_run():
+    with tg.record_lines():
+        loss = planted(at=7)
+    return tg.Debugger(loss)
+
+
+@pytest.fixture
+def lstm():
+    return tg.Debugger(recurrent("LSTM")[0])
+
+
+def test_a_script_finds_a_planted_nan_its_step_operation_operand_and_line(nan_run):
+    said = nan_run.run_script("break nan; continue; where; back; p gate[7]; p f[6]; p f[7]")
+    source = Path(stepped.__file__).read_text().splitlines()
+    number = next(k for k, line in enumerate(source, 1) if "# the line to be named" in line)
+    assert "break 1: nan" in said
+    assert "forward: f[7] = log(gate[7])  (cell/gate, step 7)" in said
+    assert f'stepped.py:{number}, in planted: "f = gate.log().named("f")  # the line to be named"' in said
+    assert "NaN is made here, out of what has none" in said
+    assert re.search(r"step +7\n", said)
+    assert re.search(r"e\.g\. +y\[\d\]: nan = log\(-1\d\.\d+\)", said)
+    assert re.search(r"gate\[7\], shape \(4,\): \[-\d", said)
+    assert re.search(r"\nf\[6\], shape \(4,\): \[ ?\d", said)
+    assert "*** f[7] is not made yet: that is event" in said
+    assert nan_run.current.label == "gate[7]"
+
+
+def test_a_stop_tells_rule_numbers_operands_derivative_what_was_added_share_and_frontier(lstm):
+    said = lstm.run_script("until h[3] and backward and not op stack")
+    stop = lstm.current
+    assert f"event {lstm.position} of {len(lstm)}, backward: " in said
+    for row in ("rule", "e.g.", "dy", "dy/d", "added", "share", "frontier"):
+        assert re.search(rf"^    {re.escape(row)}", said, re.M), row
+    assert re.search(r"contribution \d of \d to the gradient of h\[3\]", said)
+    assert re.search(r"frontier .*together 100\.00% of the gradient of weight_hh", said)
+    assert str(stop.node.shape) in said
+
+
+def test_a_seed_and_both_ends_say_what_they_are(lstm):
+    said = lstm.run_script("back; goto backward; s; p grad loss; goto end; s; c")
+    assert "this is the beginning" in said
+    assert "the backward pass begins at loss" in said
+    assert "\n1\n" in said
+    assert f"--- the end: all {len(lstm)} events have happened; this is what backward() computes ---" in said
+    assert said.count("this is the end; back and rc go back") == 2
+
+
+@pytest.mark.parametrize("letter", ["n", "s", "b", "c", "p", "l", "w", "u", "d", "q", "h"])
+def test_the_letters_are_those_of_pdb(letter):
+    import pdb
+
+    full = getattr(pdb.Pdb, f"do_{letter}").__name__.removeprefix("do_")
+    ours = {"p": "print", "u": "up", "d": "down"}.get(letter, full)
+    assert SHORT[letter] == ours
+    assert hasattr(Prompt, f"do_{ours}")
+
+
+def test_an_empty_line_repeats_a_move_and_nothing_else(lstm):
+    out = io.StringIO()
+    prompt = Prompt(lstm, out=out, source=io.StringIO("s\n\n\nb h\n\nback\n\nq\ns\n"))
+    assert prompt.interact() == "quit"
+    assert lstm.position == 3 - 2
+    assert len(lstm.breakpoints) == 1
+
+
+def test_every_command_has_a_help_and_help_knows_every_command(lstm):
+    said = lstm.run_script("help")
+    assert said.strip() == HELP.strip()
+    commands = Prompt(lstm, out=io.StringIO())._commands()
+    for command in commands:
+        assert lstm.run_script(f"help {command}").strip() not in ("", "None"), command
+        spellings = [command, *(short for short, long in SHORT.items() if long == command)]
+        assert any(re.search(rf"\b{one}\b", HELP) for one in spellings), command
+    assert "share > 5%" in lstm.run_script("help break")
+    assert "pdb" not in lstm.run_script("help zzz")
+
+
+def test_names_are_completed(lstm):
+    prompt = Prompt(lstm, out=io.StringIO())
+    assert prompt.completenames("wh") == ["where", "why"]
+    assert prompt.completedefault("weight_h") == ["weight_hh"]
+    assert "forget" in prompt.completedefault("fo")
+
+
+def test_up_and_down_follow_operands_while_time_stands_still(lstm):
+    lstm.run_until("h[2]")
+    at = lstm.position
+    said = lstm.run_script("d; d 0; u; u; u; d 7; goto 1; d; d")
+    assert re.match(r"o\[2\] = sigmoid\(slice #\d+\)", said)
+    assert "uses it" in said or "nodes use it" in said
+    assert "*** it has operands 0 to " in said
+    assert "is a leaf: it was given" in said
+    assert at > 1
+
+
+def test_why_tells_what_a_gradient_is_the_sum_of(lstm):
+    said = lstm.run_script("goto end; why weight_hh; why h[2]; goto 0; why")
+    assert "the gradient of weight_hh is the sum of 6 contributions" in said
+    shares = re.findall(r"^ +(-?[\d.]+)%  norm \S+ +through linear", said.partition("why h")[0], re.M)
+    assert abs(sum(map(float, shares[:5])) - 100) < 0.1  # the first step's is exactly 0
+    assert "path, from the source to the loss" in said
+    assert "*** there is no gradient here yet" in said
+
+
+def test_shares_can_be_those_of_another_tensor(lstm):
+    assert "of the gradient of weight_ih flows" in lstm.run_script("to weight_ih; until c[5] and backward; p share")
+    assert lstm.run_script("to") == "shares are of weight_ih\n"
+
+
+def test_a_picture_of_the_moment_shows_what_is_made_and_what_has_arrived(lstm, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    loss, leaves = lstm.outputs[0], recurrent("LSTM")[1]
+    lstm.run_script("goto 30; graph early.dot; goto end; back 40; graph late.dot; goto 0; graph nothing.dot")
+    early, late = (tmp_path / "early.dot").read_text(), (tmp_path / "late.dot").read_text()
+    assert "loss" not in re.findall(r'label="?([^"\]]*)', early)
+    assert "|grad|" not in early
+    assert "|grad|" in late
+    assert "grad -" in late
+    assert not (tmp_path / "nothing.dot").exists()
+    assert all(x.grad is None for x in leaves)
+    assert loss._grad is None
+
+
+EXPRESSIONS = {
+    "h[3]": lambda v: v["h", 3],
+    "h[3][1]": lambda v: v["h", 3][1],
+    "h[3][1:3] * 2 - 1": lambda v: v["h", 3][1:3] * 2 - 1,
+    "norm(c[3] - c[2])": lambda v: np.linalg.norm(v["c", 3] - v["c", 2]),
+    "-h[3] @ h[2]": lambda v: -v["h", 3] @ v["h", 2],
+    "weight_hh[0, 1:3]": lambda v: v["weight_hh", None][0, 1:3],
+    "weight_hh.T[0]": lambda v: v["weight_hh", None].T[0],
+    "weight_hh.shape": lambda v: (16, 4),
+    "max(h[3]) > 0": lambda v: np.max(v["h", 3]) > 0,
+    "forget/f[3] ** 2": lambda v: v["f", 3] ** 2,
+    "'h'[3]" if False else "h[3].step": lambda v: 3,
+    "f[3].scope": lambda v: "forget",
+    "h[3].op": lambda v: "multiply",
+    "sigmoid(h[3])": lambda v: 1 / (1 + np.exp(-v["h", 3])),
+}
+
+
+@pytest.mark.parametrize("text", EXPRESSIONS)
+def test_expressions_are_computed(text, lstm):
+    lstm.goto(-1)
+    known = {(n.name, n.place.step): n.value for n in lstm.timeline.order.values() if n.name}
+    found = read(text, lstm.current, {})
+    found = getattr(found, "value", found)
+    wanted = EXPRESSIONS[text](known)
+    assert np.array_equal(found, wanted) if not isinstance(wanted, str) else found == wanted
+
+
+def test_a_gradient_is_that_of_the_moment(lstm):
+    lstm.goto(-1)
+    whole = read("grad weight_hh", lstm.current, {})
+    lstm.back(60)
+    part = read("grad(weight_hh)", lstm.current, {})
+    assert np.array_equal(part, lstm.grad("weight_hh"))
+    assert not np.array_equal(part, whole)
+    assert np.array_equal(read("weight_hh.grad", lstm.current, {}), part)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os')", "h.__class__", "h[3].__class__", "().__class__", "open('x')", "lambda: 1", "[x for x in h]",
+        "'a' * 10", "f'{h}'", "h[3](2)", "9 ** 9 ** 9 ** 9 + foo", "h if c else f", "print(1)", "h[3] := 1", "(" * 999,
+        "h[99]", "foo", "h + 1", "grad h", "h[h]", "1 / (", "-" * 9999 + "1", "h[3].foo", "norm(h[3], 2)",
+    ],
+)  # fmt: skip
+def test_what_is_not_plain_arithmetic_is_refused_with_a_reason(text, lstm):
+    lstm.goto(-1)
+    with pytest.raises(ReadingError):
+        read(text, lstm.current, {"foo_": 1})
+    assert lstm.run_script(f"p {text}").startswith("***")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("foo", "there is no command 'foo' (help lists them)"),
+        ("contnue", "did you mean continue?"),
+        ("goto x", "goto wants the number of an event"),
+        ("goto 99999", "positions go from 0 to"),
+        ("step x", "a whole number is wanted"),
+        ("finish x", "finish step"),
+        ("until", "What can be written"),
+        ("clear 7", "no break point 7; there are: none"),
+        ("disable", "b lists them"),
+        ("p", "p what? For example"),
+        ("p foo", "nothing here is called «foo»"),
+        ("to foo", "nothing here is called «foo»"),
+        ("to h", "tensors are called h: say which"),
+        ("graph", "graph wants a file name"),
+        ("graph x.txt", "saved by the ending"),
+        ("source nowhere", "No such file"),
+        ("detach", "no program to go on with"),
+        ("why loss", "its cotangent is given"),
+    ],
+)
+def test_a_mistake_is_a_line_that_says_what_to_do_and_changes_nothing(line, says, lstm):
+    lstm.goto(5)
+    said = lstm.run_script(line)
+    assert says in said
+    assert lstm.position == 5
+    assert said.count("\n") < 30
+
+
+def test_commands_come_from_a_file_with_comments(lstm, tmp_path):
+    script = tmp_path / "script.txt"
+    script.write_text("# a comment\nuntil h[2]  # and another\n\np #1\nq\ns\n")
+    said = lstm.run_script(f"source {script}")
+    assert lstm.current.label == "h[2]"
+    assert "linear #1, shape (16,)" in said
+
+
+def test_at_the_end_of_its_input_it_leaves_without_a_prompt_or_colour_in_the_text(tmp_path):
+    program = tmp_path / "model.py"
+    program.write_text(
+        "import numpy as np, tinygrad_rnn as tg\n"
+        "w = tg.Tensor([0.5, 0.2], requires_grad=True, name='w')\n"
+        "tg.debug((w * w).tanh().sum().named('loss'))\n"
+        "print('after')\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", str(program)], input="s 2\np w", capture_output=True, text=True, timeout=120
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr == ""
+    assert "event 2 of 8, forward: #2 = tanh(multiply #1)" in ran.stdout
+    assert "w, shape (2,): [0.5 0.2]" in ran.stdout
+    assert ran.stdout.endswith("after\n")
+    assert "\033" not in ran.stdout
+    assert "(tg)" not in ran.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="pseudo-terminals are POSIX")
+def test_on_a_terminal_there_is_a_prompt_and_ctrl_c_and_ctrl_d_are_clean(tmp_path):
+    import pty
+
+    program = tmp_path / "model.py"
+    program.write_text(
+        "import numpy as np, tinygrad_rnn as tg\n"
+        "w = tg.Tensor([0.5, 0.2], requires_grad=True, name='w')\n"
+        "tg.debug((w * w).tanh().sum().named('loss'))\n"
+        "print('after')\n"
+    )
+    here, there = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    environment.pop("NO_COLOR", None)
+    child = subprocess.Popen(
+        [sys.executable, str(program)], stdin=there, stdout=there, stderr=there, env=environment, start_new_session=True
+    )
+    os.close(there)
+    said = b""
+
+    def until(text, patience=60.0):
+        nonlocal said
+        end = time.monotonic() + patience
+        while text not in said:
+            assert time.monotonic() < end, said
+            if select.select([here], [], [], 0.1)[0]:
+                said += os.read(here, 4096)
+        before, said = said[: said.index(text) + len(text)], said[said.index(text) + len(text) :]
+        return before.decode()
+
+    def interrupted():
+        child.send_signal(signal.SIGINT)
+        try:
+            return until(b"(q leaves)", patience=2.0)
+        except AssertionError:
+            return ""
+
+    try:
+        until(b"(tg) ")
+        os.write(here, b"s\n")
+        stop = until(b"(tg) ")
+        assert "\033[1mevent 1 of 8\033[0m, forward" in stop  # bold; and the same words without it
+        assert any(interrupted() for _ in range(5))  # a signal just before the read is seen at the next one only
+        until(b"(tg) ")
+        os.write(here, b"\n")
+        assert "event 2 of 8" in until(b"(tg) ").replace("\033[1m", "").replace("\033[0m", "")
+        os.write(here, b"\x04")
+        until(b"after")
+        assert child.wait(timeout=60) == 0
+    finally:
+        child.kill()
+        child.wait()
+        os.close(here)
