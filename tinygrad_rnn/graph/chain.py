@@ -41,14 +41,14 @@ def place_cells(
     inside = insides(figure, cut, sizes, room)
     bordered = {id(b): b.gap is None and (b.step is not None or b.scope != "") for b in cut.all}
     wires = trunks(figure, cut, inside)
-    low, top = _heights(figure, cut, inside, bordered, sizes, wires)
+    low, top = _heights(figure, cut, inside, bordered, sizes, wires, STRIP + room.below)
     users = {e.source: e.target for e in reversed(figure.edges)}
     strips = {id(b): _strip(b, inside.get(id(b)), sizes, users) for b in cut.all}
     y = {v: low[id(b)] + PAD + py for b in cut.all if b.gap is None for v, (_, py) in inside[id(b)].at.items()}
     ground = min(low.values(), default=0.0)
     y |= {b.gap: (ground + top) / 2 for b in cut.all if b.gap is not None}
     sizes |= {b.gap: (sizes[b.gap][0], top - ground) for b in cut.all if b.gap is not None}
-    y |= _leaf_heights(cut, low, sizes, wires)
+    y |= _leaf_heights(cut, low, sizes, wires, STRIP + room.below)
     y |= _loose_heights(figure, cut, inside, low, sizes)
     tall = {id(b): inside[id(b)].height + 2 * PAD + HEADING * bordered[id(b)] for b in cut.all if b.gap is None}
     tallest: dict[int, float] = defaultdict(float)
@@ -116,6 +116,7 @@ def _heights(
     bordered: Mapping[int, bool],
     sizes: Mapping[str, Size],
     wires: Sequence[Trunk],
+    strip: float,
 ) -> tuple[dict[int, float], float]:
     """The lowest y of every block, and the highest of all."""
     room: dict[int, float] = defaultdict(float)
@@ -130,7 +131,7 @@ def _heights(
     for b in cut.all:
         if b.gap is None and (b.step is not None or not figure.steps):
             leaves = max((sizes[v][1] for v in b.below), default=0.0)
-            room[b.row] = max(room[b.row], leaves + STRIP if leaves else 0.0)
+            room[b.row] = max(room[b.row], leaves + strip if leaves else 0.0)
             tall[b.row] = max(tall[b.row], inside[id(b)].height + 2 * PAD + HEADING * bordered[id(b)])
     base: dict[int, float] = {}
     y = 0.0
@@ -161,14 +162,14 @@ def _beside(figure: Figure, cut: Blocks, inside: Mapping[int, Inside], low: dict
 
 
 def _leaf_heights(
-    cut: Blocks, low: Mapping[int, float], sizes: Mapping[str, Size], wires: Sequence[Trunk]
+    cut: Blocks, low: Mapping[int, float], sizes: Mapping[str, Size], wires: Sequence[Trunk], strip: float
 ) -> dict[str, float]:
     lanes: dict[int, int] = defaultdict(int)
     for w in wires:
         lanes[w.target.row] = max(lanes[w.target.row], -w.lane)
     found: dict[str, float] = {}
     for b in cut.all:
-        room = STRIP + (12 + TRACK * lanes[b.row] if lanes[b.row] else 0.0)
+        room = strip + (12 + TRACK * lanes[b.row] if lanes[b.row] else 0.0)
         found |= {v: low[id(b)] - room - sizes[v][1] / 2 for v in b.below}
     return found
 

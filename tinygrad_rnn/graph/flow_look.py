@@ -13,8 +13,11 @@ NARROWEST = 1.4
 SMALL = 0.01  # shares below it are drawn as a dash; a merged edge prints both parts from it on
 SIZE = 16  # of the numbers
 ZERO = "#333333"  # neither adds nor takes away
-ROOM = Room(rows=32.0, columns=44.0, lines=44.0, sideways=1.36)
-ROOM_IN_CELLS = Room(rows=32.0, columns=44.0, lines=76.0, sideways=1.36)
+ROOM = Room(rows=32.0, columns=44.0, lines=44.0, below=20.0, sideways=1.36)
+ROOMS = {
+    "cells": Room(columns=44.0, lines=100.0, below=20.0),
+    "rolled": Room(columns=44.0, lines=120.0, below=20.0),
+}  # else ROOM
 
 
 def share_text(share: float) -> str:
@@ -32,13 +35,16 @@ def _size_text(size: float) -> str:
     return share_text(size).removeprefix("+") if size == 0 or size >= SMALL else "under 1%"
 
 
+def parts_text(current: Current) -> str:
+    """What adds and what takes away, as in (+140 −40), where a flow is a difference of the two; else nothing."""
+    if min(current.ahead, -current.against) < SMALL:
+        return ""
+    return f"({' '.join(share_text(part).removesuffix('%') for part in (current.ahead, current.against))})"
+
+
 def current_text(current: Current) -> str:
     """The net share, with both parts where it is a difference: +100% (+140 −40)."""
-    net = share_text(current.net)
-    if min(current.ahead, -current.against) < SMALL:
-        return net
-    parts = (share_text(current.ahead), share_text(current.against))
-    return f"{net} ({' '.join(part.removesuffix('%') for part in parts)})"
+    return f"{share_text(current.net)} {parts_text(current)}".rstrip()
 
 
 def stroke(current: Current | None) -> Stroke:
@@ -49,8 +55,10 @@ def stroke(current: Current | None) -> Stroke:
     if current.ahead == current.against == 0:
         return Stroke(ZERO, NARROWEST, caption=(Line("0", SIZE, bold=True, color=ZERO),))
     pen = max(NARROWEST, WIDEST * min(1.0, abs(net)))
-    caption = (Line(current_text(current), SIZE, bold=True, color=_ink(net)),)
-    return Stroke(ORANGE if net < 0 else BLUE, pen, net < 0, caption)
+    caption = [Line(share_text(net), SIZE, bold=True, color=_ink(net))]
+    if parts := parts_text(current):
+        caption.append(Line(parts, 12, color=_ink(net)))
+    return Stroke(ORANGE if net < 0 else BLUE, pen, net < 0, tuple(caption))
 
 
 def _ink(share: float) -> str:
@@ -73,7 +81,7 @@ def overlay(found: Currents) -> Overlay:
         boundaries={b.after: _boundary(b) for b in flow.boundaries},
         samples=_samples(found),
         notes=_notes(found),
-        room=ROOM if figure.view == "ops" else ROOM_IN_CELLS,
+        room=ROOMS.get(figure.view, ROOM),
     )
 
 

@@ -35,12 +35,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """More room than a figure without captions needs: points between rows, between columns and between the nodes of a
-    line on which a state runs, and how many times as far nodes are apart sideways."""
+    """More room than a figure without captions needs: points between rows, between columns, between the nodes of a line
+    on which a state runs, and to what is drawn below; and how many times as far nodes are apart sideways."""
 
     rows: float = 0.0
     columns: float = 0.0
     lines: float = 0.0
+    below: float = 0.0
     sideways: float = 1.0
 
 

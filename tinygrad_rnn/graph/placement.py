@@ -49,7 +49,7 @@ def place(figure: Figure, cut: Sequence[Column], size: Callable[[Node], Size], r
     column_of = {v: k for k, c in enumerate(cut) for v in (*c.loose, *(v for run in c.runs for v in run.nodes))}
     tight, sizes = layouts(figure, cut, column_of, size, room.lines)
     drawn = [stretched(d, room.rows, room.sideways) for d in tight]
-    y, top = _heights(figure, cut, drawn, column_of, sizes)
+    y, top = _heights(figure, cut, drawn, column_of, sizes, BELOW_GAP + room.below)
     gaps = frozenset(c.gap for c in cut if c.gap is not None)
     sizes |= {v: (sizes[v][0], top) for v in gaps}
     blocked = frozenset(place for d in drawn for place in d.blocked)
@@ -83,6 +83,7 @@ def _heights(
     drawn: Sequence[Layout],
     column_of: Mapping[str, int],
     sizes: Mapping[str, Size],
+    below_gap: float,
 ) -> tuple[dict[str, float], float]:
     """The height of every node, and that of the highest step. Steps stand on the ground; the rest stands beside what
     it is linked with."""
@@ -104,7 +105,7 @@ def _heights(
     top = top or max((y[v] + sizes[v][1] / 2 for v in y), default=0.0)
     for c in cut:
         if c.gap is not None:
-            y |= {v: -BELOW_GAP - sizes[v][1] / 2 for v in c.loose}
+            y |= {v: -below_gap - sizes[v][1] / 2 for v in c.loose}
             continue
         beside = {v: next((y[u] for u in near[v] if u in y), top / 2) for v in c.loose}
         stack = sorted(c.loose, key=beside.__getitem__)
