@@ -2,7 +2,7 @@
 
     figure.py (with window.py, summary.py)    tape -> nodes and edges, plain data
     folding.py, cells.py, rolled.py           tape -> folded: nodes and edges for `cells` and `rolled`
-    blocks.py, insides.py, cell_layout.py, chain.py, trunks.py, marks.py    where folded nodes stand, and what is written in them
+    blocks.py, insides.py, cell_layout.py, chain.py, trunks.py, marks.py    where folded nodes stand, and their text
     columns.py, runs.py, states.py            which nodes belong together: steps, scopes, the lines of states
     layout.py, alike.py                       rows and places inside one step, the same for all steps alike
     placement.py, boxes.py, wires.py, edges.py, curves.py    the steps beside each other, borders, lines
