@@ -37,7 +37,7 @@ class Watched:
     """A page that was opened from a file, and everything that happened which should not."""
 
     def __init__(self, browser, **settings):
-        self.context = browser.new_context(viewport={"width": 1400, "height": 860}, **settings)
+        self.context = browser.new_context(viewport={"width": 1000, "height": 640}, **settings)
         self.page = self.context.new_page()
         self.problems = []
         self.requests = []

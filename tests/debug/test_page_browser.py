@@ -9,6 +9,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.debug.models import CELLS, ancestors, losses_of
+from tests.graph import samples
 
 pytestmark = pytest.mark.browser
 
@@ -102,18 +103,19 @@ def test_the_share_on_every_edge_is_that_of_the_library(watched, tmp_path, name)
             assert share == pytest.approx(wanted[index[c], slot], rel=1e-9, abs=1e-12)
 
 
-@pytest.mark.parametrize(
-    "text", ["c* )", "(c", "c{5,2}", "c{2", "c[", "c $ d", "h/", "c^", "'c", "across('c*') & across('(c')"]
-)
-def test_a_route_that_cannot_be_read_is_pointed_at_where_the_library_points(lstm_page, text):
-    found = json.loads(ask(lstm_page, "across", text))
-    inner = text if "across" not in text else "(c"
-    with pytest.raises(tg.RouteError) as error:
-        tg.across(inner)
-    problem, _, pointer = str(error.value).split("\n")
-    assert found["error"] == problem.rstrip(":")
-    assert found["at"] == len(pointer) - 1 - 4 + text.rindex(inner)
-    assert lstm_page.locator("#answer .problem").first.inner_text() == found["error"]
+UNREADABLE = ["c* )", "(c", "c{5,2}", "c{2", "c[", "c $ d", "h/", "c^", "'c", "across('c*') & across('(c')"]
+
+
+def test_a_route_that_cannot_be_read_is_pointed_at_where_the_library_points(lstm_page):
+    for text in UNREADABLE:
+        found = json.loads(ask(lstm_page, "across", text))
+        inner = text if "across" not in text else "(c"
+        with pytest.raises(tg.RouteError) as error:
+            tg.across(inner)
+        problem, _, pointer = str(error.value).split("\n")
+        assert found["error"] == problem.rstrip(":")
+        assert found["at"] == len(pointer) - 1 - 4 + text.rindex(inner)
+        assert lstm_page.locator("#answer .problem").first.inner_text() == found["error"]
 
 
 def test_a_name_that_no_path_meets_is_an_error_that_lists_the_names(lstm_page):
@@ -149,6 +151,7 @@ def state_of(page):
 def test_it_steps_by_mouse_and_by_keyboard_and_back_is_where_it_was(lstm_page):
     last = lstm_page.evaluate("explorer.timeline.events.length")
     assert lstm_page.evaluate("explorer.position()") == last
+    lstm_page.uncheck("#follow")
     lstm_page.click("#first")
     start = state_of(lstm_page)
     assert start[0] == 0
@@ -172,7 +175,7 @@ def test_it_steps_by_mouse_and_by_keyboard_and_back_is_where_it_was(lstm_page):
 
 
 def test_it_plays_to_the_end_and_stops(lstm_page):
-    lstm_page.click("#first")
+    lstm_page.evaluate("explorer.goto(explorer.timeline.events.length - 50)")
     lstm_page.select_option("#speed", "100")
     lstm_page.focus("#graph")
     lstm_page.keyboard.press("Space")
@@ -364,3 +367,57 @@ def test_what_is_too_large_for_the_page_is_said_with_the_line_to_ask_instead(wat
     page = watched.open(tmp_path / "page.html")
     assert "trace_gradient" in page.locator("#route-missing").inner_text()
     assert not page.locator("#route-form").is_visible()
+
+
+def test_any_graph_is_shown_with_the_shares_of_the_library(watched, tmp_path):
+    """Two layers, both directions, skips, attention, an embedding, no names, a window with gaps."""
+    for name, make in samples.ALL.items():
+        made = make()
+        outputs = made if isinstance(made, list) else [made]
+        losses = [y if y.size == 1 else (y * y).sum() for y in outputs]
+        tg.explore(losses, tmp_path / f"{name}.html")
+        page = watched.open(tmp_path / f"{name}.html")
+        nodes = ancestors(losses)
+        source = nodes[page.evaluate("Number(document.getElementById('source').value)")]
+        wanted = tg.trace_gradient(losses, to=source).flow().shares
+        found = page.evaluate(
+            "() => explorer.tape.edges.map(e => [e.consumer, e.slot, explorer.flow()[e.id]])"
+            ".filter(([, , share]) => !Number.isNaN(share))"
+        )
+        assert {(nodes[c].index, slot) for c, slot, _ in found} == set(wanted), name
+        for c, slot, share in found:
+            assert share == pytest.approx(wanted[nodes[c].index, slot], rel=1e-9, abs=1e-12), name
+        page.evaluate("for (let k = 0; k <= explorer.timeline.events.length; k += 7) explorer.goto(k)")
+        assert page.locator("#graph .node").count() > 3
+    watched.requests = watched.requests[:1]  # one file each: all of them were opened from here
+
+
+def odd_losses():
+    x = tg.Tensor([1.0, -2.0], requires_grad=True, name="x")
+    yield "a leaf", tg.Tensor(2.0, requires_grad=True, name="x")
+    yield "exactly zero", (x * 0.0).sum()
+    yield "nan", (x - 3.0).sqrt().sum()
+    yield "inf", (x * 1e308 * 10.0).sum()
+    yield "float32", (tg.Tensor(np.ones(3, np.float32), requires_grad=True) ** 2).sum()
+    yield "tiny", (x * 1e-170).sum() * 1e-130
+    yield "no steps", (x.tanh() * x).sum()
+    yield "empty", (tg.Tensor(np.zeros((0, 3)), requires_grad=True, name="none") * 2.0).sum() + x.sum()
+
+
+def test_odd_losses_are_shown_too(watched, tmp_path):
+    said = {}
+    with np.errstate(all="ignore"):
+        for name, loss in odd_losses():
+            tg.explore(loss, tmp_path / "page.html")
+            page = watched.open(tmp_path / "page.html")
+            page.click("#first")
+            for _ in range(4):
+                page.keyboard.press("n")
+            page.keyboard.press("End")
+            page.evaluate("explorer.tape.nodes.forEach(n => explorer.selectNode(n.at))")
+            said[name] = page.locator("#lit").inner_text()
+    watched.requests = watched.requests[:1]
+    assert "is exactly 0, so there are no shares" in said["exactly zero"]
+    assert "norm 1.41e-300" in said["tiny"]
+    assert "is not finite (NaN), so there are no shares" in said["nan"]
+    assert all("no shares" not in said[name] for name in ("a leaf", "float32", "tiny", "no steps"))

@@ -456,6 +456,7 @@ function legend() {
   if (lit) text.textContent = `Lit: ${lit.label} — ${lit.connected ? `${percent(lit.share)} of the gradient of ${name}` : "no path"}`;
   else if (!whole) text.textContent = "No shares: see the Route panel.";
   else if (whole.norm === 0) text.textContent = `The gradient of ${name} is exactly 0, so there are no shares.`;
+  else if (!Number.isFinite(whole.norm)) text.textContent = `The gradient of ${name} is not finite (${whole.norm}), so there are no shares.`;
   else text.textContent = `Width and number of an edge: its share of the gradient of ${name}, norm ${magnitude(whole.norm)}.`;
   byId("clear").hidden = !lit;
 }

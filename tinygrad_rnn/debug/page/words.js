@@ -22,7 +22,12 @@ function drawn(kind, attributes = {}, text = null) {
 function percent(share) {
   if (Number.isNaN(share)) return "no share";
   if (share === 0) return "0";
-  return Math.abs(share) < 5e-5 ? share.toExponential(0) : `${(100 * share).toFixed(2)}%`;
+  return Math.abs(share) < 5e-5 ? exponential(share, 0) : `${(100 * share).toFixed(2)}%`;
+}
+
+// As Python writes it: 3e-09.
+function exponential(x, digits) {
+  return x.toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2");
 }
 
 function magnitude(norm) {
@@ -33,7 +38,7 @@ function number(x, digits = 4) {
   if (typeof x !== "number" || !Number.isFinite(x)) return String(x);
   if (x === 0) return "0";
   const size = Math.abs(x);
-  return size < 1e-4 || size >= 1e6 ? x.toExponential(digits - 1) : String(Number(x.toPrecision(digits)));
+  return size < 1e-4 || size >= 1e6 ? exponential(x, digits - 1) : String(Number(x.toPrecision(digits)));
 }
 
 function shapeText(shape) {
@@ -99,14 +104,14 @@ function ruleText(op, slot) {
   return EVERY_INPUT[op] ?? FORMULAS[op]?.[slot + 1] ?? "its rule in the table of operations";
 }
 
-// Arrays of up to 64 numbers, in rows as long as the last axis.
+// Arrays of up to 64 numbers, four in a line.
 function arrayText(values, shape) {
   const row = shape.length ? shape[shape.length - 1] : 1;
   const texts = Array.from(values, (x) => number(x));
   const wide = Math.max(...texts.map((t) => t.length));
   const lines = [];
-  for (let k = 0; k < texts.length; k += Math.min(row, 8) || 1) {
-    const end = Math.min(k + Math.min(row, 8), texts.length);
+  for (let k = 0; k < texts.length; k += Math.min(row, 4) || 1) {
+    const end = Math.min(k + Math.min(row, 4), texts.length);
     lines.push(texts.slice(k, end).map((t) => t.padStart(wide)).join(" "));
   }
   return lines.join("\n");
