@@ -43,7 +43,7 @@ def spots(
         for off, at in _candidates(points[k]):
             if off >= best:
                 break  # no place further from the middle can be better
-            cost = _cost(k, at, off, size, busy, numbers, lines)
+            cost = _cost(k, at, off, size, busy, numbers, lines, best)
             if cost < best:
                 best, found[k] = cost, at
         border = _around(found[k] or points[k][0], size)
@@ -81,16 +81,23 @@ def _cost(
     busy: dict[Place, list[Rectangle]],
     numbers: dict[Place, list[Rectangle]],
     lines: dict[Place, list[tuple[float, float, int]]],
+    enough: float,
 ) -> float:
+    """How bad a place is. enough: from which it does not matter how much worse."""
     border = left, low, right, high = _around(at, size)
-    cost = off
-    for tile in _tiles(border):
-        cost += ON_NODE * sum(_overlap(border, other) for other in busy.get(tile, ()))
-        cost += ON_NUMBER * sum(_overlap(border, other) for other in numbers.get(tile, ()))
-        cost += ON_CURVE * sum(
-            other != k and left < x < right and low < y < high for x, y, other in lines.get(tile, ())
-        )
-    return cost
+    tiles = list(_tiles(border))
+    for tile in tiles:
+        for other in busy.get(tile, ()):
+            off += ON_NODE * _overlap(border, other)
+        for other in numbers.get(tile, ()):
+            off += ON_NUMBER * _overlap(border, other)
+    for tile in tiles:
+        if off >= enough:
+            break
+        for x, y, curve in lines.get(tile, ()):
+            if curve != k and left < x < right and low < y < high:
+                off += ON_CURVE
+    return off
 
 
 def _around(at: Point, size: tuple[float, float]) -> Rectangle:
