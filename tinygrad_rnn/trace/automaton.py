@@ -188,8 +188,10 @@ def mover(reading: Reading) -> AtEdge:
         if not before or before == after == list(range(rows)):
             return part if before else None
         moved = np.zeros_like(part)
-        for q, r in zip(before, after, strict=True):
-            moved[r] += part[q]
+        if len(set(after)) == len(after):
+            moved[after] = part[before]
+        else:
+            np.add.at(moved, after, part[before])
         return moved
 
     return move

@@ -23,7 +23,8 @@ def connectivity(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> Array:
     A picture of it shows how far a trained model reads back (Madsen 2019, «Visualizing memorization in RNNs», Distill).
     """
     for what, given in (("outputs", outputs), ("inputs", inputs)):
-        if isinstance(given, Tensor) or not given or not all(isinstance(one, Tensor) for one in given):
+        is_list = isinstance(given, (list, tuple)) and len(given) > 0
+        if not is_list or not all(isinstance(one, Tensor) for one in given):
             raise TypeError(f"connectivity takes a list of Tensors as its {what}, one for each step; got {given!r:.60}")
     for y in outputs:
         seed_of(y, None)
@@ -44,4 +45,6 @@ def connectivity(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> Array:
         if x.index in found:
             rows = np.array([bool(reach[x.index] >> row & 1) for row in range(len(outputs))])
             table[rows, column] = norms_over(found[x.index], 1)[rows]
+    if np.isnan(table).all():
+        raise RuntimeError("no output was computed from any of these inputs: no path leads there")
     return table

@@ -14,7 +14,9 @@ from ..engine.sweep import AtEdge, sweep, tape
 from ..engine.tensor import Tensor, seed_of
 from .automaton import crosses
 from .oversights import warnings_about
+from .parts import LOOP
 from .scaled import Exponents, log10_of
+from .zeros import zeros
 
 Array = npt.NDArray[Any]
 Logs = dict[int, float]  # by step
@@ -25,7 +27,7 @@ MUCH = 2.0  # decades: over the whole sequence the gradient may change by a fact
 class Diagnosis:
     """What `diagnose` found.
 
-    verdict: "vanishing", "exploding", "healthy", "broken" (nothing crosses time) or "one step".
+    verdict: "vanishing", "exploding", "healthy", "zero", "broken" (nothing crosses time) or "one step".
     factor: by how much the gradient that crosses a step boundary changes a step, back in time; nan if none does.
     log10_crossing: by step t, log10 of the norm of the gradient that flows into step t from later steps.
     by_name: the same, by the landmark in which it crosses. sentences: what to say, with the numbers.
@@ -51,15 +53,21 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
     """
     losses = tuple(loss) if isinstance(loss, (list, tuple)) else (loss,)
     for one in losses:
+        if not isinstance(one, Tensor):
+            raise TypeError(f"diagnose takes a loss, which is a Tensor, or a list of them; got {type(one).__name__}")
         seed_of(one, None)
     order = tape(losses)
     steps = sorted({node.place.step for node in order.values() if node.place.step is not None})
     logs, by_name = _crossings(order, losses)
     if not logs:
         return Diagnosis(*_nothing_crosses(steps), {}, {}, (_why_nothing_crosses(steps),))
+    if max(logs.values()) == -math.inf:
+        born = zeros(losses, order)[:1]
+        said = "The gradient that crosses time is exactly 0" + "".join(f": {zero}" for zero in born) + "."
+        return Diagnosis("zero", math.nan, logs, by_name, (said,))
     verdict, factor, said = _trend(logs)
     gates = _gates(order)
-    sentences = [said, _by_name(logs, by_name), *map(str, gates), *_advice(verdict, gates)]
+    sentences = [said, _by_name(logs, by_name), *_cut(steps), *map(str, gates), *_advice(verdict, gates)]
     sentences += [f"Warning: {sentence}" for sentence in warnings_about(order, losses)]
     return Diagnosis(verdict, factor, logs, by_name, tuple(sentences))
 
@@ -96,7 +104,9 @@ def _nothing_crosses(steps: list[int]) -> tuple[str, float]:
 
 
 def _why_nothing_crosses(steps: list[int]) -> str:
-    if steps in ([], [0]):
+    if not steps:
+        return f"No operation is at a time step, so no gradient crosses time: {LOOP}."
+    if steps == [0]:
         return "The loss depends on no more than one time step, so no gradient crosses time."
     where = f"only step {steps[0]} leads" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]} lead"
     return (
@@ -122,6 +132,13 @@ def _trend(logs: Logs) -> tuple[str, float, str]:
     if verdict == "vanishing":
         said += f"; 1 % of it is left after {math.log(0.01) / math.log(factor):.1f} steps"
     return verdict, factor, said + "."
+
+
+def _cut(steps: list[int]) -> list[str]:
+    """What an author who detached the state once would like to be told."""
+    if steps[0] == 0:
+        return []
+    return [f"No step before {steps[0]} leads to the loss: was the state detached there?"]
 
 
 def _by_name(logs: Logs, by_name: dict[str, Logs]) -> str:

@@ -139,6 +139,8 @@ def _states(paths: Paths) -> dict[int, tuple[Tensor, ...]]:
     """By step: the tensors that cross to another step; at the last, those of the same names."""
     crossing = {x.name for consumer, _, x in paths.edges() if (m := paths.marks(consumer, x)[1]) and m.crosses}
     crossing.discard(None)
+    if all(node.place.step is None for node in paths.order.values()):
+        raise ValueError("no operation is at a time step: put the loop into `for t, x in tg.steps(xs):`")
     if not crossing:
         raise ValueError('no named state crosses from one step to the next: name it where it is made, .named("h")')
     found: dict[int, dict[str, Tensor]] = {}

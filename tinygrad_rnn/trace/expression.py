@@ -178,6 +178,15 @@ _TOKEN = re.compile(
 )
 
 
+_NO_TOKEN = {
+    "!": "! is followed by one name, as in !h",
+    "'": "there is no closing quote for this",
+    "&": "routes are combined outside the text, as in tg.across(...) & tg.along(...)",
+    "~": "a route is turned round outside the text, as in ~tg.across(...)",
+}
+MOST_TIMES = 500  # each repetition is a state of the automaton, which costs a backward sweep
+
+
 class RouteError(ValueError):
     """A route that cannot be read; the message points at the character."""
 
@@ -189,7 +198,8 @@ def parse(text: str) -> Expression:
     reader = _Reader(text)
     result = reader.alternatives()
     if not reader.at_end():
-        reader.fail("this does not belong here" if not reader.sees(")") else "there is no ( for this )")
+        problem = {")": "there is no ( for this )", ">": "> stands right after the name, before any * + ? or {}"}
+        reader.fail(problem.get(reader.peek()["sign"], "this does not belong here"))
     return result
 
 
@@ -204,7 +214,7 @@ class _Reader:
         found = _TOKEN.match(self.text, self.position)
         if found is None:
             self.position += len(self.text[self.position :]) - len(self.text[self.position :].lstrip())
-            self.fail("a route has no such character")
+            self.fail(_NO_TOKEN.get(self.text[self.position], "a route has no such character"))
         return found
 
     def at_end(self) -> bool:
@@ -251,7 +261,7 @@ class _Reader:
             elif self.skip("?"):
                 part = times(part, 0, 1)
             elif self.skip("^"):
-                part = times(part, *[self.number()] * 2)
+                part = times(part, *[self.times()] * 2)
             elif self.sees("{"):
                 part = times(part, *self.counts())
             else:
@@ -260,15 +270,22 @@ class _Reader:
     def counts(self) -> tuple[int, int | None]:
         start = self.position
         self.take()
-        low = self.number()
+        low = self.times()
         high: int | None = low
         if self.skip(","):
-            high = None if self.sees("}") else self.number()
+            high = None if self.sees("}") else self.times()
         if not self.skip("}"):
             self.fail("repetition is written {3}, {2,5} or {2,}")
         if high is not None and high < low:
             self.fail(f"from {low} to {high} times is never", start)
         return low, high
+
+    def times(self) -> int:
+        start = self.position
+        count = self.number()
+        if count > MOST_TIMES:
+            self.fail(f"a route repeats at most {MOST_TIMES} times, since each costs a backward sweep", start)
+        return count
 
     def number(self) -> int:
         if not self.peek()["number"]:

@@ -110,7 +110,10 @@ class StateJacobians:
         return np.sort(growth / len(self.factors))[::-1]
 
     def block(self, tau: int, i: int, row: int, column: int) -> Array:
-        """One block of ds_tau/ds_i, between two tensors of the state, by their position: (0, 1) is dh/dc of (h, c)."""
+        """One block of ds_tau/ds_i, between two tensors of the state, by their position: (0, 1) is dh/dc of (h, c).
+
+        It is partial: the other tensors of the state at step i are held fixed, although h_i was made of c_i.
+        """
         edges = np.cumsum((0, *self.sizes))
         return self.product(tau, i)[edges[row] : edges[row + 1], edges[column] : edges[column + 1]]
 
@@ -129,7 +132,8 @@ def state_jacobians(states: Sequence[Tensor | State]) -> StateJacobians:
     """The Jacobians between the states of consecutive steps, one pruned sweep each.
 
     states: h at each step, or a tuple such as (h, c) at each step, in order of time; batches of one.
-    Raises RuntimeError where a state does not depend on the one before it.
+    Raises RuntimeError where a state does not depend on the one before it, and ValueError where paths go round it, as
+    those through c go round h in an LSTM: the state is then (h, c).
     """
     if isinstance(states, Tensor):
         raise TypeError(
@@ -138,8 +142,29 @@ def state_jacobians(states: Sequence[Tensor | State]) -> StateJacobians:
     given = [state if isinstance(state, tuple) else (state,) for state in states]
     if len(given) < 2:
         raise ValueError(f"state_jacobians needs the states of at least two steps; got {len(given)}")
+    for before, between, after in zip(given, given[1:], given[2:], strict=False):
+        _check_no_way_round(before, between, after)
     factors = [_one_step(before, after, t) for t, (before, after) in enumerate(itertools.pairwise(given))]
     return StateJacobians(np.stack(factors), tuple(x.size for x in given[0]))
+
+
+def _check_no_way_round(before: State, between: State, after: State) -> None:
+    """Raises ValueError where a path leads from the state two steps ago to this one, but not through that between."""
+    wall = {x.index for x in between}
+    oldest = min(x.index for x in before)
+    waiting, seen = [y for y in after if y.index not in wall], set(wall)
+    while waiting:
+        node = waiting.pop()
+        for x in node.inputs:
+            if any(x is one for one in before):
+                raise ValueError(
+                    f"paths lead from {describe(x)}, to {describe(after[0])}, that go round the state between, over "
+                    f"{describe(node)}. The state is everything that leaves a step: pass tuples, such as (h, c) for "
+                    "an LSTM, [(h0, c0), (h1, c1), ...]"
+                )
+            if x.index not in seen and x.index > oldest and x.tracked:
+                seen.add(x.index)
+                waiting.append(x)
 
 
 def _one_step(before: State, after: State, t: int) -> Array:
@@ -184,8 +209,9 @@ def half_life(forget: Any) -> float:
     A forget bias of 0, 1, 2, 3, 5 at zero input gives 1, 2.2, 5.5, 14.3 and 103 steps. Infinite where f = 1.
     """
     gates = forget if isinstance(forget, (list, tuple)) else [forget]
-    values = np.concatenate([np.ravel(gate.data if isinstance(gate, Tensor) else gate) for gate in gates])
-    if not values.size or np.any(values < 0) or np.any(values > 1):
+    flat = [np.ravel(gate.data if isinstance(gate, Tensor) else gate) for gate in gates]
+    values = np.concatenate([np.empty(0), *flat])
+    if values.dtype.kind != "f" or not values.size or np.any(values < 0) or np.any(values > 1):
         raise ValueError("forget gates are numbers from 0 to 1, such as sigmoid gives")
     with np.errstate(divide="ignore"):
         rate = -float(np.mean(np.log(values)))

@@ -126,14 +126,21 @@ class Ledger:
     __repr__ = __str__
 
     def log10_at(self, lag: int) -> float:
-        """log10 of the norm of the largest contribution at this lag, exact even where no number can hold it."""
+        """log10 of the norm of the largest contribution at this lag, exact even where no number can hold it.
+
+        Raises ValueError for a lag that no loss and use have.
+        """
         cells = [
             self.log10_norms[row, column]
             for row, tau in enumerate(self.loss_steps)
             for column, i in enumerate(self.steps)
             if tau is not None and i is not None and tau - i == lag
         ]
-        return float(max(cells, default=-math.inf))
+        if not cells:
+            raise ValueError(
+                f"no use is {lag} steps before a loss; the lags are {[at.lag for at in self.lags()]!r:.60}"
+            )
+        return float(max(cells))
 
 
 @dataclass(frozen=True, repr=False)
@@ -285,7 +292,7 @@ def _where(loss_steps: tuple[int | None, ...], steps: tuple[int | None, ...]) ->
     used = [i for i in steps if i is not None]
     spans = [("Losses at", [tau for tau in loss_steps if tau is not None]), ("uses at", used)]
     said = [f"{what} steps {_span(at)} (counted from 1: {_span([t + 1 for t in at])})" for what, at in spans if at]
-    return "; ".join(said) + "."
+    return "; ".join(said) + "." if said else "No use is at a time step."
 
 
 def _span(steps: list[int]) -> str:

@@ -13,14 +13,15 @@ import numpy.typing as npt
 from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor
 from .automaton import Advance, Paths, Reading, read, split, split_by_use, split_jacobian
-from .expression import Mark
+from .expression import Letter, Mark
 from .measure import magnitude, norms_over, percent, shares_of
 from .oversights import last_steps
 from .route import Route, accepts, advance, checked, start
-from .scaled import log10_of_route
+from .scaled import log10_by_state, log10_of_route
 
 Array = npt.NDArray[Any]
 MOST_STATES = 512
+LOOP = "put the loop into `for t, x in tg.steps(xs):`"
 
 
 @dataclass(frozen=True, repr=False)
@@ -133,10 +134,11 @@ def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
     _check_crosses(paths, name)
     reading = read(paths, 0, _counting(name), MOST_CROSSINGS, "")
     found, zero = split(reading), _zeros(paths)
+    logs = log10_by_state(reading) if any(not part.any() for part in found.values()) else {}
     parts = []
     for k in range(max(found, default=0) + 1):  # type: ignore[type-var, operator]
         part = found.get(k, zero)
-        log10 = None if k not in found or part.any() else log10_of_route(reading, k.__eq__)
+        log10 = None if k not in found or part.any() else logs.get(k, -math.inf)
         parts.append(Part(f"{k} crossings in {name}", part, whole, k in found, log10))
     return parts
 
@@ -209,7 +211,11 @@ def _counting(name: str) -> Advance:
 def _check_crosses(paths: Paths, name: str) -> None:
     known = {m.name for c, _, x in paths.edges() for m in paths.marks(c, x) if m and m.crosses}
     if name not in known:
-        raise ValueError(f"no path crosses a step in {name!r}; paths cross in {', '.join(sorted(known)) or 'nothing'}")
+        timeless = all(node.place.step is None for node in paths.order.values())
+        found = (
+            f"{LOOP}, for no operation is at a time step" if timeless else f"paths cross in {', '.join(sorted(known))}"
+        )
+        raise ValueError(f"no path crosses a step in {name!r}: {found if timeless or known else 'none crosses at all'}")
 
 
 def _zeros(paths: Paths) -> Array:
@@ -235,7 +241,9 @@ def too_many(*routes: Route) -> str:
 
 
 def check_names(paths: Paths, routes: Sequence[Route]) -> None:
-    """Raises ValueError for a name that no landmark on any path has: more likely a slip than a question."""
+    """Raises ValueError for a letter that stands for nothing there is: more likely a slip than a question."""
+    if any(route.crosses() for route in routes) and all(node.place.step is None for node in paths.order.values()):
+        raise ValueError(f"no operation is at a time step, so nothing crosses time: {LOOP}")
     landmarks: dict[str, set[int]] = {}
     crossings: dict[str, set[int]] = {}
     for consumer, _, producer in paths.edges():
@@ -254,3 +262,22 @@ def check_names(paths: Paths, routes: Sequence[Route]) -> None:
                     f"no landmark called {letter.name!r} lies on a path from the source to the loss, so {route} means "
                     f"nothing here{unnamed}. There are: {known or 'none; name them with .named(...)'}"
                 )
+            _check_where(paths, letter, route)
+
+
+def _check_where(paths: Paths, letter: Letter, route: Route) -> None:
+    """Raises ValueError for a scope that is nowhere, or a step that never is."""
+    called = [node.place for node in paths.order.values() if letter.name in (None, node.name or "_")]
+    scopes = {place.scope for place in called}
+    if letter.scope and not any(f"/{letter.scope}/" in f"/{scope}/" for scope in scopes):
+        known = ", ".join(map(repr, sorted(scopes - {""}))) or "none; make them with tg.scope(...)"
+        raise ValueError(
+            f"no {letter.name!r} is in a scope {letter.scope!r}, so {route} means nothing. There are: {known}"
+        )
+    steps = [place.step for place in called if place.step is not None]
+    first, end = letter.first or 0, letter.end
+    asked = letter.first is not None or end is not None
+    if steps and asked and not any(first <= step and (end is None or step < end) for step in steps):
+        raise ValueError(
+            f"{letter.name or 'a landmark'!r} is at steps {min(steps)} to {max(steps)}, none of which {route} asks for"
+        )

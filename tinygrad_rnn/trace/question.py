@@ -86,6 +86,12 @@ class GradientTrace:
         """
         if not cut:
             raise ValueError('without needs a route, the name of a landmark or an edge, as in t.without("f")')
+        for one in cut:
+            if not isinstance(one, (Route, str, tuple)):
+                raise TypeError(
+                    "what is cut is a route, the name of a landmark, or an edge: (the result of an operation, the slot "
+                    f"of its input), as in (h3, 0); got {one!r:.60}"
+                )
         edges = [one for one in cut if isinstance(one, tuple)]
         left = [~(route.through(one) if isinstance(one, str) else one) for one in cut if not isinstance(one, tuple)]
         paths = replace(self.paths, cut=frozenset(self._use(edge) for edge in edges))
@@ -141,7 +147,7 @@ class GradientTrace:
 
     def zeros(self) -> list[Zero]:
         """The edges at which a gradient that is not 0 becomes exactly 0, with the reason; nearest to the loss first."""
-        return zeros(self.paths)
+        return zeros(self.paths.losses, self.paths.order)
 
     def mean_crossings(self, name: str) -> float:
         """How often a path crosses time in this landmark on average, by share: of h in an LSTM, the mean detours.
@@ -213,12 +219,21 @@ def trace_gradient(loss: Tensor | Sequence[Tensor], to: Tensor) -> GradientTrace
     for one in losses:
         if not isinstance(one, Tensor):
             raise TypeError(f"a loss is a Tensor; got {type(one).__name__}: pass the loss itself, not its .item()")
-        seed_of(one, None)  # complains about a loss that is not one number, or that tracks no gradient
+        if one.size != 1:
+            raise RuntimeError(
+                f"a loss is one number, and {describe(one)}, is not a single number: take its .sum() or .mean(), or "
+                "pass a list with one loss for each step. The first argument is the loss, to= what it is traced to"
+            )
+        seed_of(one, None)  # complains about a loss that tracks no gradient
     if not isinstance(to, Tensor):
         raise TypeError(f"to= is the Tensor whose gradient is asked for; got {type(to).__name__}")
     order = tape(losses, [to])
     if not order or not to.tracked:
-        reason = "it does not require a gradient" if not to.tracked else "no loss was computed from it"
+        reason = (
+            "no loss was computed from it"
+            if to.tracked
+            else "it does not require a gradient: make it with requires_grad=True before computing with it"
+        )
         raise RuntimeError(f"no path leads from {describe(to)}, to the loss: {reason}")
     return GradientTrace(Paths(losses, to, order))
 

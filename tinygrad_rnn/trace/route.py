@@ -40,6 +40,10 @@ class Route:
     def __str__(self) -> str:
         return self.text
 
+    def crosses(self) -> bool:
+        """Whether it asks how paths cross time."""
+        return self.kind == "across" or (self.kind != "along" and any(part.crosses() for part in self.parts))
+
     def letters(self) -> set[tuple[str, Letter]]:
         """All letters that it is written with, each with "along" or "across"."""
         if self.kind in ("along", "across"):
@@ -80,8 +84,13 @@ def avoiding(name: str) -> Route:
 
 
 def tbptt(k: int) -> Route:
-    """Truncated backpropagation through time: the paths that cross at most k steps."""
-    return Route("across", ex.times(ex.ANY, 0, _count(k, "tbptt", 0)), f"tbptt({k})")
+    """Truncated backpropagation through time: the paths that cross at most k steps, k up to 500."""
+    if _count(k, "tbptt", 0) > ex.MOST_TIMES:
+        raise ValueError(
+            f"tbptt({k}) would cost {k + 1} backward sweeps; k is at most {ex.MOST_TIMES}. For one loss and a source "
+            "used at every step, the ledger has the same: trace.ledger().contributions[0, -(k + 1):].sum(axis=0)"
+        )
+    return Route("across", ex.times(ex.ANY, 0, k), f"tbptt({k})")
 
 
 def chunks(n: int) -> Route:
@@ -91,24 +100,33 @@ def chunks(n: int) -> Route:
 
 def detached(name: str, steps: Iterable[int]) -> Route:
     """The paths that survive if the landmark is detached where it leaves these steps (h-detach, Arpit et al. 2019)."""
+    if isinstance(steps, int):
+        raise TypeError(f"detached takes a list of steps, such as [{steps}]; got the number {steps}")
     at = sorted({int(t) for t in steps})
     cut = ex.either(*(ex.letter(Letter(name, first=t, end=t + 1)) for t in at))
     met = ex.then(ex.star(ex.ANY), cut, ex.star(ex.ANY))
-    return Route("not", (Route("across", met, "..."),), f'detached("{name}", {at})')
+    return Route("not", (Route("across", met, "..."),), f'detached("{name}", {_short(at)})')
 
 
 def truncated_1997() -> Route:
     """The gradient of the first LSTM (Hochreiter and Schmidhuber 1997): errors that leave the cell state through a
-    gate or the candidate go no further back in time. The same paths as tg.across("c*")."""
+    gate or the candidate go no further back in time. The same paths as tg.across("c*").
+
+    Where gates read the cell state too (peepholes), the carousel alone is ~tg.along(".* .> (i | f | g | o) .*").
+    """
     return replace(across("c*"), text="truncated_1997()")
 
 
-def leak_only() -> Route:
+def leak_only(state: str = "h", heard_by: str = "z | r | n") -> Route:
     """What is left of a GRU if no gate and no candidate hears the state: h -> h directly at every step.
 
-    For any cell whose gates are called z and r and whose candidate n.
+    heard_by: the names of the gates and the candidate in a cell that calls them otherwise.
     """
-    return replace(~along(".* h> (z | r | n) .*"), text="leak_only()")
+    return replace(~along(f".* {state}> ({heard_by}) .*"), text="leak_only()")
+
+
+def _short(steps: list[int]) -> str:
+    return str(steps) if len(steps) <= 8 else f"[{steps[0]}, {steps[1]}, ... {steps[-1]}: {len(steps)} steps]"
 
 
 def _one(name: str) -> Expression:

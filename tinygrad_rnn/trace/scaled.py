@@ -46,14 +46,16 @@ class Exponents:
         """
         if here == there and moves is None:
             return part
-        before, after = (range(self._rows),) * 2 if moves is None else moves
+        before, after = (np.arange(self._rows),) * 2 if moves is None else map(np.asarray, moves)
         ours, theirs, known, sizes = self._at(here), self._at(there), self._known[there], _largest(part)
+        alive = sizes[before] > 0
+        before, after = before[alive], after[alive]
+        new = ~known[after]
+        theirs[after[new]] = ours[before[new]] - np.frexp(sizes[before[new]])[1]
+        known[after] = True
+        shift = (theirs[after] - ours[before]).reshape((-1,) + (1,) * (part.ndim - 1))
         moved = np.zeros_like(part)
-        for q, r in zip(before, after, strict=True):
-            if sizes[q] > 0:
-                if not known[r]:
-                    theirs[r], known[r] = ours[q] - math.frexp(sizes[q])[1], True
-                moved[r] += np.ldexp(part[q], theirs[r] - ours[q])
+        np.add.at(moved, after, np.ldexp(part[before], shift))
         return moved
 
     def _at(self, step: Step) -> npt.NDArray[np.int64]:
@@ -100,10 +102,20 @@ def log10_norms(uses: Uses, together: bool = False) -> Array:
 
 def log10_of_route(reading: Reading, accepts: Callable[[Any], bool]) -> float:
     """log10 of the norm of the gradient through the paths that arrive in an accepting state."""
+    return _log10_of_sum([one for state, parts in _arrivals(reading).items() if accepts(state) for one in parts])
+
+
+def log10_by_state(reading: Reading) -> dict[Any, float]:
+    """The same for each state alone, all in one sweep; a state in which nothing but 0 arrives is not in the answer."""
+    return {state: _log10_of_sum(parts) for state, parts in _arrivals(reading).items()}
+
+
+def _arrivals(reading: Reading) -> dict[Any, list[tuple[Array, int]]]:
+    """What arrives at the source in each state, edge by edge, as (m, e), that is m 2^-e."""
     paths, rows = reading.paths, len(reading.states)
     seeds = paths.seeds(rows)
     exponents = Exponents(rows, paths.order, seeds)
-    arrived: list[tuple[Array, int]] = []
+    arrived: dict[Any, list[tuple[Array, int]]] = {}
 
     def carry(consumer: Any, slot: int, part: Array) -> Array | None:
         producer, use = consumer.inputs[slot], (consumer.index, slot)
@@ -112,15 +124,19 @@ def log10_of_route(reading: Reading, accepts: Callable[[Any], bool]) -> float:
         here, moves = consumer.place.step, reading.moves.get(use)
         if producer is not paths.source:
             return exponents.carry(part, here, producer.place.step, moves)
+        sizes = _largest(part)
         for q, r in zip(*(moves or (range(rows), range(rows))), strict=True):
-            if accepts(reading.states[r]) and part[q].any():
-                arrived.append((part[q], int(exponents[here][q])))
+            if sizes[q] > 0:
+                arrived.setdefault(reading.states[r], []).append((part[q], int(exponents[here][q])))
         return None
 
     hooks: dict[int, AtEdge] = dict.fromkeys(paths.order, carry)
     sweep(paths.order, seeds, keep=(), at_edge=hooks)
-    if not arrived:
+    return arrived
+
+
+def _log10_of_sum(parts: list[tuple[Array, int]]) -> float:
+    if not parts:
         return -math.inf
-    least = min(e for _, e in arrived)
-    together = np.sum([np.ldexp(part, least - e) for part, e in arrived], axis=0)
-    return log10_of([(together, least)])
+    least = min(e for _, e in parts)
+    return log10_of([(np.sum([np.ldexp(part, least - e) for part, e in parts], axis=0), least)])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ..engine.sweep import AtEdge, describe, sweep
-from .automaton import Paths
 
 FLAT = {"relu", "sign", "floor", "ceil", "round", "clip", "maximum", "minimum", "abs", "where"}
 SATURATING = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
@@ -29,32 +31,46 @@ class Zero:
         return f"nothing gets from {self.at} to {self.of}: {self.why}"
 
 
-def zeros(paths: Paths) -> list[Zero]:
-    """The edges where it happens, nearest to the losses first."""
-    reached = {loss.index for loss in paths.losses}
-    found: list[Zero] = []
+MOST = 20  # edges that are looked into
+
+
+def zeros(losses: Sequence[Any], order: Mapping[int, Any]) -> list[Zero]:
+    """The edges where it happens, nearest to the losses first, up to `MOST` of them. order: the tape to look at."""
+    reached = {loss.index for loss in losses}
+    found: list[tuple[Any, int]] = []
 
     def note(consumer: Any, slot: int, part: Any) -> Any:
         if np.any(part):
             reached.add(consumer.inputs[slot].index)
-        elif consumer.index in reached:
-            producer = consumer.inputs[slot]
-            found.append(Zero(describe(consumer), describe(producer), _why(consumer, slot)))
+        elif consumer.index in reached and len(found) < MOST:
+            found.append((consumer, slot))
         return part
 
-    hooks: dict[int, AtEdge] = {node.index: note for node in paths.order.values() if node.primitive is not None}
-    sweep(paths.order, {index: seed[0] for index, seed in paths.seeds(1).items()}, keep=(), at_edge=hooks)
-    return found
+    hooks: dict[int, AtEdge] = {node.index: note for node in order.values() if node.primitive is not None}
+    seeds = {loss.index: np.ones(loss.shape, loss.dtype) for loss in losses if loss.index in order}
+    kept = sweep(dict(order), seeds, [], hooks)
+    if found:
+        kept = sweep(dict(order), seeds, {consumer.index for consumer, _ in found})
+    return [
+        Zero(describe(consumer), describe(consumer.inputs[slot]), _why(consumer, slot, kept[consumer.index]))
+        for consumer, slot in found
+    ]
 
 
-def _why(consumer: Any, slot: int) -> str:
-    operation, y = consumer.primitive.name, consumer.value
-    others = [x for k, x in enumerate(consumer.inputs) if k != slot]
+def _why(consumer: Any, slot: int, cotangent: Any) -> str:
+    operation, y, x = consumer.primitive.name, consumer.value, consumer.inputs[slot]
+    scaled = np.ldexp(cotangent, -int(np.frexp(np.max(np.abs(cotangent)))[1]))  # to the order of 1
+    end = SimpleNamespace(index=x.index, value=x.value, primitive=None)
+    only: dict[int, AtEdge] = {consumer.index: lambda _, at, part: part if at == slot else None}
+    carried = sweep({x.index: end, consumer.index: consumer}, {consumer.index: scaled}, [x.index], only)
+    if x.index in carried and carried[x.index].any():
+        size = math.log10(float(np.max(np.abs(cotangent))))
+        return f"it underflowed: the gradient is about 10^{size:.0f} there, and no slope is 0 (see log10_norms)"
     if operation in SATURATING and np.isin(y, SATURATING[operation]).all():
         return f"{operation} is saturated: its slope rounds to 0 there, and is not 0 in truth"
     if operation in FLAT:
         return f"{operation} is flat there"
-    for x in others:
-        if not x.value.any():
-            return f"it is multiplied by {describe(x)}, which is 0"
+    for other in (one for k, one in enumerate(consumer.inputs) if k != slot):
+        if not other.value.any():
+            return f"it is multiplied by {describe(other)}, which is 0"
     return f"the derivative of {operation} is 0 there"
