@@ -79,7 +79,7 @@ def main(out: Path = Path("out")) -> None:
     print("6. The backward sweep, move by move, as an animation; here a move goes back through one named result.\n")
     _, few, _ = run("LSTM", steps=3)
     loss = (few[-1][0] * READ_OUT).sum().named("loss")
-    print(f"   -> {tg.animate(loss, out / 'backward.gif', frames=24, width=1200)}\n")
+    print(f"   -> {tg.animate(loss, out / 'backward.gif', 'cells', frames=24, width=1200)}\n")
 
     print("7. The sweep is made of operations too: with create_graph=True they are on the tape, and can be drawn.")
     rnn, few, _ = run("RNN", steps=3)

@@ -11,10 +11,11 @@ import tinygrad_rnn as tg
 from tests.graph import samples
 from tests.graph.test_accessible import text_chunks
 from tinygrad_rnn.graph import animation
+from tinygrad_rnn.graph.cells import cells
 from tinygrad_rnn.graph.dot import dot_text
 from tinygrad_rnn.graph.figure import ancestors, figure
 from tinygrad_rnn.graph.overlay import BLUE, ORANGE
-from tinygrad_rnn.graph.sweep_frames import frames, overlays, swept
+from tinygrad_rnn.graph.sweep_frames import frames, overlays, swept, visible_in
 
 
 def cut(loss, most=40):
@@ -104,6 +105,23 @@ def test_what_is_drawn_in_each_frame_is_what_has_flowed():
     assert constants <= overlay.faded
 
 
+def test_the_cells_view_lights_up_too_folded_weights_with_it():
+    loss = samples.lstm(keep=None)
+    drawn = cells([loss])
+    found = swept([loss], drawn)
+    every = frames([loss], {t.index: t for t in ancestors([loss])}, found, 40)
+    made = visible_in(drawn, every)
+    assert len(made) < len(every)  # from g to the slice it is made of: both are in one node
+    assert all(frame.now & {use for e in drawn.edges for use in e.uses} for frame in made[1:])
+    *_, last = overlays(made, drawn, found)
+    assert made[-1].known == found.norms.keys()
+    assert not {n.id for n in drawn.nodes if n.tracked} & last.faded
+    for frame, overlay in zip(made, overlays(made, drawn, found), strict=True):
+        for edge, stroke in zip(drawn.edges, overlay.strokes, strict=True):
+            expected = ORANGE if set(edge.uses) & frame.now else BLUE if set(edge.uses) & frame.sent else "#BDBDBD"
+            assert stroke.color == expected
+
+
 def test_all_frames_have_their_nodes_in_the_same_places():
     drawn, _, found, made = cut(samples.rnn(steps=2, keep=None))
 
@@ -160,6 +178,7 @@ def test_an_older_gif_stays_if_a_frame_fails(tmp_path, monkeypatch):
         ("sweep.gif", {"frames": 1}, ValueError, "2 or more"),
         ("sweep.gif", {"seconds": 0}, ValueError, "more than 0"),
         ("sweep.gif", {"view": "tree"}, ValueError, "view is one of"),
+        ("sweep.gif", {"view": "rolled"}, ValueError, "animate 'ops' or 'cells'"),
     ],
 )
 def test_what_cannot_be_animated_is_refused_with_what_can(path, how, error, said, tmp_path):

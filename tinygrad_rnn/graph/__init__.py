@@ -145,13 +145,19 @@ def animate(
 
     losses: a scalar, or a list of them, whose sum is differentiated; no `.grad` is touched.
     path: a .gif, or a folder (a name without an ending) for numbered pictures frame_01.png, frame_02.png, ...
-    view, steps: as for `draw`. frames: how many pictures at most; each is a move over one operation, or else over one
-        landmark, scope or step: the finest that fits.
+    view: "ops" or "cells". steps: as for `draw`.
+    frames: how many pictures at most; each is a move over one operation, or else over one landmark, scope or step: the
+        finest that fits.
     seconds: how long each picture of a GIF stays. width: of the pictures, about, in pixels.
     Returns the path. Raises RenderError where Graphviz is missing or fails, ImportError where Pillow is for a GIF.
     """
     losses = _outputs(losses)
     _check_view(view)
+    if view == "rolled":
+        raise ValueError(
+            "the view 'rolled' shows all steps as one, and a sweep goes through one after the other: animate 'ops' or "
+            "'cells'"
+        )
     return animated(losses, VIEWS[view](losses, steps), path, frames, seconds, width, timeout)
 
 

@@ -20,7 +20,7 @@ from .overlay import BLUE, ORANGE
 from .render import render
 from .style import LIGHT_BLUE, LIGHT_ORANGE
 from .summary import number
-from .sweep_frames import frames, overlays, swept
+from .sweep_frames import frames, overlays, swept, visible_in
 
 AT_ONCE = 2  # renderers running
 EXACT = (ORANGE, BLUE, "#FFFFFF", LIGHT_BLUE, LIGHT_ORANGE)
@@ -71,7 +71,7 @@ def _drawn(losses: Sequence[Tensor], figure: Figure, most: int) -> tuple[list[st
     """The DOT text of every frame, its words, and those of the whole."""
     found = swept(losses, figure)
     nodes = {t.index: t for t in ancestors(losses)}
-    made = frames(losses, nodes, found, most)
+    made = visible_in(figure, frames(losses, nodes, found, most))
     looks = overlays(made, figure, found)
     texts = [dot_text(figure, overlay=look, show=()) for look in looks]
     largest = max(found.norms, key=lambda index: found.norms[index])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..engine.sweep import sweep, tape
@@ -103,6 +103,13 @@ def frames(losses: Sequence[Tensor], nodes: Mapping[int, Any], found: Swept, mos
     return made
 
 
+def visible_in(figure: Figure, made: Sequence[Frame]) -> list[Frame]:
+    """The frames without those in which nothing flows on any drawn edge, but only inside what is folded into one."""
+    drawn = {use for e in figure.edges for use in e.uses}
+    kept = [frame for frame in made if frame.now & drawn or frame is made[0]]
+    return [*kept[:-1], replace(kept[-1], sent=made[-1].sent, known=made[-1].known)]
+
+
 def _groups(order: list[Any], most: int) -> list[tuple[str, list[Any]]]:
     """Neighbours in the sweep that make one frame, and what to call them."""
     finest: list[list[Any]] = []
@@ -192,14 +199,13 @@ def _overlay(frame: Frame, words: str, longest: str, figure: Figure, found: Swep
     for n in figure.nodes:
         if n.gap is not None:
             continue
-        final = _final_text(n.id, n.index, n.operation is None, copies[n.index] > 1, found)
-        if not n.tracked or final is None:
+        final = _final_text(n.id, n.index, n.kind != "operation", copies[n.index] > 1, found)
+        is_leaf = n.kind != "operation"
+        is_known = all(leaves_sent[n.id]) if is_leaf else _is_known(n.id, n.index, members, frame)
+        if not (n.tracked and is_known and (final is not None or leaves_sent[n.id])):
             faded.add(n.id)
-            continue
-        is_known = all(leaves_sent[n.id]) if n.operation is None else _is_known(n.id, n.index, members, frame)
-        if not is_known:
-            faded.add(n.id)
-        inside[n.id] = (Line(final if is_known else "grad -", SIZE, bold=True, color=INK, room_for=final),)
+        if n.tracked and final is not None:
+            inside[n.id] = (Line(final if is_known else "grad -", SIZE, bold=True, color=INK, room_for=final),)
     return Overlay(
         strokes=tuple(_stroke(e.uses, frame) for e in figure.edges),
         faded=frozenset(faded),
@@ -216,8 +222,8 @@ def _overlay(frame: Frame, words: str, longest: str, figure: Figure, found: Swep
 
 
 def _is_known(v: str, index: int, members: Mapping[str, list[int]], frame: Frame) -> bool:
-    of_node = members.get(v) or [index]
-    return all(member in frame.known for member in of_node)
+    """A folded node shows the gradient of its named result, and has all of them if there is none."""
+    return index in frame.known if index >= 0 else all(member in frame.known for member in members[v])
 
 
 def _final_text(v: str, index: int, is_leaf: bool, several: bool, found: Swept) -> str | None:
