@@ -13,10 +13,9 @@ def outputs_of(name):
     return made if isinstance(made, list) else [made]
 
 
-@pytest.mark.parametrize("view", ["ops", "cells"])
 @pytest.mark.parametrize("name", samples.ALL)
-def test_every_node_and_every_edge_of_the_figure_has_its_place_in_the_picture(name, view):
-    figure, g = draw(outputs_of(name), view).figure, geometry(outputs_of(name), view)
+def test_every_node_and_every_edge_of_the_figure_has_its_place_in_the_picture(name):
+    figure, g = draw(outputs_of(name)).figure, geometry(outputs_of(name))
     assert [n.id for n in g.nodes] == [n.id for n in figure.nodes]
     assert [(e.source, e.target, len(e.uses)) for e in g.edges] == [
         (e.source, e.target, len(e.uses)) for e in figure.edges

@@ -125,9 +125,9 @@ def draw(
     return Drawing(drawn, None if names is None else highlighted(drawn, names), facts, inside)
 
 
-def geometry(outputs: Sequence[Tensor], view: str = "ops", *, steps: tuple[int, int] | None = None) -> Geometry:
-    """What `draw` shows as plain data, with room for a number on every edge. Needs no Graphviz."""
-    return geometry_of(VIEWS[view](outputs, steps), ROOM)
+def geometry(outputs: Sequence[Tensor], *, steps: tuple[int, int] | None = None) -> Geometry:
+    """The view `ops` as plain data, with room for a number on every edge. Needs no Graphviz."""
+    return geometry_of(figure(outputs, steps), ROOM)
 
 
 def animate(
