@@ -20,7 +20,20 @@ def test_it_runs_as_a_script(lesson, tmp_path):
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith("1. ")
-    assert "nan" not in ran.stdout
+    assert "nan" not in ran.stdout or lesson == "08_step_through"  # which is about one
+
+
+def test_stepping_through_finds_the_operation_the_operand_the_step_and_the_line(capsys):
+    load("08_step_through").main()
+    said = capsys.readouterr().out
+    source = (DEMOS / "08_step_through.py").read_text().splitlines()
+    line = next(k for k, text in enumerate(source, 1) if "tg.log(" in text)
+    assert re.search(rf"forward: g\[7\] = log\(add #\d+\)  \(gate, step 7\)  08_step_through.py:{line}\n", said)
+    assert f"NaN is made by g[7] = log(...), forward: gate, step 7; 08_step_through.py:{line}" in said
+    assert all(share == "100.00%" for share in re.findall(r"together (\S+) of the gradient", said))
+    assert said.count("together") >= 3
+    assert said.count(": True") == 3
+    assert ": False" not in said
 
 
 def test_the_formula_by_hand_is_the_gradient_and_each_slip_is_not():
