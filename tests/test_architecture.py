@@ -265,5 +265,6 @@ def test_star_import_and_dir_give_only_public_names():
     done = run_python("from tinygrad_rnn import *\nprint([n for n in dir() if not n.startswith('__')])")
     assert done.returncode == 0, done.stderr
     names = set(ast.literal_eval(done.stdout))
-    assert {"Tensor", "grad", "scope", "steps", "no_grad", "nn"} <= names
+    assert {"Tensor", "grad", "scope", "steps", "no_grad", "nn", "debug", "trace_gradient"} <= names
+    assert not names & {"engine", "graph", "trace", "annotations"}
     assert not [n for n in names if n.startswith("_")]

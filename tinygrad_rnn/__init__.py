@@ -67,3 +67,6 @@ from .trace import tbptt as tbptt
 from .trace import through as through
 from .trace import trace_gradient as trace_gradient
 from .trace import truncated_1997 as truncated_1997
+
+# What `help(tinygrad_rnn)` and `import *` show: all that is imported above, but not the rooms themselves.
+__all__ = sorted({name for name in globals() if not name.startswith("_")} - {"engine", "graph", "trace"})
