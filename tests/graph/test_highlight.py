@@ -51,6 +51,11 @@ def test_several_names_are_shown_together_and_a_name_may_be_qualified_by_its_sco
     assert lit == {"layer1"}
 
 
+def test_the_sentence_says_what_is_highlighted():
+    assert "In colour: what f is computed from" in draw(samples.lstm(steps=2), highlight="f").alt_text
+    assert "In colour" not in draw(samples.lstm(steps=2)).alt_text
+
+
 def test_a_name_that_is_not_there_is_an_error_that_lists_those_that_are():
     with pytest.raises(ValueError, match=r"highlight='q': nothing of that name .* W_hh, W_ih, .* c, c0, f, g, h"):
         draw(samples.lstm(steps=2), highlight="q")

@@ -43,6 +43,8 @@ class Drawing:
         self.figure, self.currents = figure, currents
         self.dot = dot_text(figure, overlay=overlay, show=show, contents=contents)
         self.alt_text = alt_text(figure, currents)
+        if overlay is not None and currents is None and overlay.notes:
+            self.alt_text += f" {' '.join(overlay.notes)}"
         self._svg: str | None = None
 
     def save(self, path: str | os.PathLike[str], dpi: float = 150, timeout: float = 60.0) -> Path:
