@@ -17,10 +17,10 @@ from tinygrad_rnn.graph.render import render
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawing_of(names):
+def drawing_of(names, view):
     """One picture in which every name is that of a result."""
     x = tg.Tensor([1.0], True, "x")
-    return draw([(x + 1.0).named(name) for name in names])
+    return draw([(x + 1.0).named(name) for name in names], view)
 
 
 def printed(text):
@@ -28,8 +28,8 @@ def printed(text):
     return text.replace("\u00a0", " ")
 
 
-def check(names):
-    drawing = drawing_of(names)
+def check(names, view="ops"):
+    drawing = drawing_of(names, view)
     tree = ElementTree.fromstring(render(drawing.dot, "svg"))
     groups = {g.find(f"{SVG}title").text: g for g in tree.iter(f"{SVG}g") if g.get("class") == "node"}
     drawn = {n.id: n for n in drawing.figure.nodes}
@@ -52,6 +52,11 @@ def test_there_are_two_hundred_hostile_names():
 @pytest.mark.parametrize("part", range(2))
 def test_hostile_names_are_printed_verbatim_in_the_svg_and_add_nothing_to_it(part):
     check(hostile.names()[part::2])
+
+
+@pytest.mark.parametrize("view", ["cells", "rolled"])
+def test_hostile_names_are_printed_verbatim_in_folded_views(view):
+    check(hostile.names()[::4], view)
 
 
 def test_random_names_are_printed_verbatim():

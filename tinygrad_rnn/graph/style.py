@@ -130,7 +130,7 @@ def lines(node: Node, scope: str = "", show: Collection[str] = SHOWN) -> tuple[L
         return (Line(number(node.value.low), 11),) if node.value and node.value.low is not None else ()
     scope = visible(scope) if scope and (show or not node.name) else ""  # few words where there are few facts
     operation = "/".join(filter(None, [scope, node.operation])) if node.operation else ""
-    found = _heading(node, operation)
+    found = _heading(node, operation, larger=0 if show else 3)  # for slides, where there are few words
     if node.value is not None:
         found += [Line(text, SMALL if not node.output else 12) for text in facts(node, show)]
     if node.tracked and "gradient" in show:
@@ -159,15 +159,18 @@ def listed(names: list[str]) -> list[Line]:
     return spaced[1:]
 
 
-def _heading(node: Node, operation: str) -> list[Line]:
+def _heading(node: Node, operation: str, larger: int) -> list[Line]:
     name = visible(node.name) if node.name else ""
     kind = kind_of(node)
     if kind in ("landmark", "output") and name:
         room = Line(" ", 3)  # below letters such as g
-        return [Line(name, fitting(name, 28), bold=True), room, *([Line(operation, 10)] if operation else [])]
+        below = [Line(operation, 10 + larger)] if operation else []
+        return [Line(name, fitting(name, 28 + larger), bold=True), room, *below]
     if operation:
-        return [Line(operation, 12 if "/" not in operation else 10)]
-    return [Line(name, fitting(name, 15), bold=True), Line(" ", 2)] if name else [Line(node.kind, 11, italic=True)]
+        return [Line(operation, larger + (12 if "/" not in operation else 10))]
+    if not name:
+        return [Line(node.kind, 11 + larger, italic=True)]
+    return [Line(name, fitting(name, 15 + larger), bold=True), Line(" ", 2)]
 
 
 def fitting(name: str, size: int) -> int:
