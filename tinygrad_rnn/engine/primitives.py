@@ -174,9 +174,9 @@ absolute = define("abs", np.abs, lambda g, y, x: g * sign(x), analytic=False)
 
 
 # By the letter of a dtype: 1, and nearly the largest x whose exp(x) is finite. As 0-d arrays, since NumPy converts a
-# Python number at every use, which takes as long as adding sixteen elements.
+# number at every use, which takes as long as adding sixteen elements.
 _ONE = {c: np.ones((), c) for c in "efdgFDG"}
-_LARGEST_EXPONENT = {c: (np.log(np.finfo(c).max) - 1).astype(c) * one for c, one in _ONE.items()}
+_LARGEST_EXPONENT = {c: np.asarray(np.log(np.finfo(c).max) - 1, c) for c in _ONE}
 
 
 def _sigmoid(x: Array) -> Any:
@@ -197,7 +197,7 @@ def _softplus(x: Array) -> Array:
 
 
 tanh = define("tanh", np.tanh, lambda g, y, x: g * (1.0 - y * y))
-sigmoid = define("sigmoid", _sigmoid, lambda g, y, x: g * (y * (1.0 - y)))
+sigmoid = define("sigmoid", _sigmoid, lambda g, y, x: g * (y - y * y))
 softplus = define("softplus", _softplus, lambda g, y, x: g * sigmoid(x))
 relu = define("relu", lambda x: np.maximum(x, 0), lambda g, y, x: where(x <= 0, 0.0, g), analytic=False)
 
