@@ -14,7 +14,7 @@ import numpy as np
 
 from . import indexing, numpy_protocol
 from . import primitives as p
-from .annotate import HERE, Place
+from .annotate import HERE, Place, here
 from .arguments import Axis, a_name, fitting, negative_axes, negative_axis, own_copy, real, shortened
 from .numpy_protocol import spelled
 from .primitives import Array, Primitive
@@ -643,10 +643,12 @@ def record(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
     Raises what NumPy raises, naming the operation, its operands and the place.
     """
     try:
-        if len(inputs) == 2:  # written out, since before Python 3.12 a comprehension is a function, made and called
-            value = primitive.forward(inputs[0].value, inputs[1].value, **params)
+        # Written out for one and two inputs: before Python 3.12 a comprehension is a function, made and called.
+        if len(inputs) == 2 and not params:
+            value = primitive.forward(inputs[0].value, inputs[1].value)
         elif len(inputs) == 1:
-            value = primitive.forward(inputs[0].value, **params)
+            x = inputs[0].value
+            value = primitive.forward(x, **params) if params else primitive.forward(x)
         else:
             value = primitive.forward(*[x.value for x in inputs], **params)
     except (ValueError, IndexError, TypeError) as error:
@@ -655,13 +657,13 @@ def record(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
         if all(isinstance(x, Tensor) for x in inputs):
             raise
         return record(primitive, tensors(*inputs), params)
-    here = HERE.get()
+    place = here()
     result: Tensor = _new(Tensor)
     result.value = value if type(value) is np.ndarray else np.asarray(value)
     result.index = result.born = _next_index()
-    result.place = here
+    result.place = place
     result.name = result._grad = None
-    if here.recording:
+    if place.recording:
         for x in inputs:
             if x.tracked:
                 result.primitive, result.inputs, result.params = primitive, inputs, params

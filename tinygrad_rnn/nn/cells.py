@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike
 
 from ..engine.annotate import scope
 from ..engine.functions import linear
+from ..engine.primitives import take_slice
 from ..engine.tensor import Tensor, tensors
 from .init import Rng, check_sizes, generator, hidden_bound, uniform
 from .module import Module, Parameter
@@ -37,14 +38,14 @@ def rnn_relu_step(x: Tensor, h: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: A
 
 def parts(a: Tensor, count: int) -> list[Tensor]:
     """The parts for `count` gates, of equal length along the last axis."""
-    return [a[cut] for cut in _cuts(a.shape[-1], count)]
+    return [Tensor.record(take_slice, (a,), cut) for cut in _cuts(a.value.shape[-1], count)]
 
 
 @functools.cache
-def _cuts(length: int, count: int) -> list[tuple[Any, ...]]:
-    """Made once, since every step of every sequence asks for them and keeps them on its tape."""
+def _cuts(length: int, count: int) -> list[dict[str, Any]]:
+    """Parsed once, since every step of every sequence asks for these slices and keeps them on its tape."""
     size = length // count
-    return [(..., slice(size * k, size * (k + 1))) for k in range(count)]
+    return [{"index": (..., slice(size * k, size * (k + 1)))} for k in range(count)]
 
 
 def lstm_step(x: Tensor, h: Tensor, c: Tensor, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> tuple[Tensor, Tensor]:
@@ -152,7 +153,7 @@ class RecurrentCell(Module):
     def _begin(self, x: Any, state: Sequence[Any] | None) -> tuple[Tensor, ...]:
         """x and the state as Tensors whose shapes were checked; the state is zeros where none was given."""
         (x,) = tensors(x)
-        check_features(self, x, self.weight_ih, leads=((), ("batch",)))
+        check_features(self, x, self.weight_ih, leads={0: (), 1: ("batch",)})
         shape = (*x.shape[:-1], self.hidden_size)
         if state is None:
             return x, *zero_states(self.states, shape, self.weight_hh)

@@ -131,7 +131,7 @@ class RecurrentLayers(Module):
 
     def _begin(self, x: Tensor, state: Sequence[Any] | None) -> list[State]:
         """The initial state of each part, after all shapes were checked."""
-        leads = (("time",), ("batch", "time") if self.batch_first else ("time", "batch"))
+        leads = {1: ("time",), 2: ("batch", "time") if self.batch_first else ("time", "batch")}
         check_features(self, x, self.weight_ih_l0, leads)
         if 0 in x.shape[:-1]:
             raise ValueError(f"{where(self)} got x of shape {x.shape}; a sequence has at least one step and one row")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,16 @@ from ..engine.tensor import Tensor, tensors
 from .module import Module, Parameter
 
 
-def check_features(module: Module, x: Tensor, weight: Parameter, leads: Sequence[tuple[str, ...]] | None) -> None:
+def check_features(module: Module, x: Tensor, weight: Parameter, leads: Mapping[int, tuple[str, ...]] | None) -> None:
     """Raises ValueError unless the last axis of `x` fits `weight` (outputs, inputs) and the others are one of `leads`.
 
-    leads: what may stand before the last axis, such as ("batch",); None for anything.
+    leads: what may stand before the last axis, such as ("batch",), by the number of axes; None for anything.
     """
-    inputs = weight.value.shape[1]
-    if x.value.shape[-1:] == (inputs,) and (leads is None or x.value.ndim - 1 in map(len, leads)):
+    shape, sizes = x.value.shape, weight.value.shape
+    if shape[-1:] == sizes[1:] and (leads is None or len(shape) - 1 in leads):
         return
-    expected = " or ".join(shown(*lead, inputs) for lead in leads or [("...",)])
+    inputs = sizes[1]
+    expected = " or ".join(shown(*lead, inputs) for lead in (leads.values() if leads else [("...",)]))
     if x.ndim and x.shape[-1] != inputs:
         fix = f"make the last axis of x {inputs} long, or build the module for inputs of size {x.shape[-1]}"
     else:
@@ -33,14 +34,14 @@ def check_features(module: Module, x: Tensor, weight: Parameter, leads: Sequence
 
 def check_state(module: Module, names: Sequence[str], state: Any, shape: tuple[int, ...]) -> tuple[Tensor, ...]:
     """The initial states as Tensors. Raises TypeError unless there is one for each name, ValueError for shapes."""
-    if not isinstance(state, tuple | list) or len(state) != len(names):
-        got = f"{len(state)} of them" if isinstance(state, tuple | list) else type(state).__name__
+    if not isinstance(state, (tuple, list)) or len(state) != len(names):
+        got = f"{len(state)} of them" if isinstance(state, (tuple, list)) else type(state).__name__
         raise TypeError(f"the state of {where(module)} is a tuple ({', '.join(names)}); got {got}")
     given = tensors(*state)
-    for name, value in zip(names, given, strict=True):
+    for k, value in enumerate(given):
         if value.value.shape != shape:
             raise ValueError(
-                f"{where(module)} expects {name} of shape {shape} for this x; got {value.shape}: start from "
+                f"{where(module)} expects {names[k]} of shape {shape} for this x; got {value.shape}: start from "
                 f"np.zeros({shape}), or leave the state out to start from zeros"
             )
     return given
