@@ -53,7 +53,7 @@ def tape(outputs: Iterable[Any], targets: Iterable[Any] | None = None) -> dict[i
                     "been computed from it, so the gradient there is not known any more. Run the forward pass again "
                     "before going backward, or replace the data (an optimiser's step, say) after the backward pass."
                 )
-            if x.tracked and x.born >= oldest and x.index not in found:
+            if x.index not in found and x.tracked and x.born >= oldest:
                 to_visit.append(x)
     in_order = sorted(found.values(), key=operator.attrgetter("index"))
     found.clear()  # before the next dict is made, since a tape may be long
@@ -102,23 +102,25 @@ def sweep(
             if g is None or primitive is None:
                 continue
             inputs, params = node.inputs, node.params
-            if create_graph:
-                y, values = node, inputs
-                HERE.set(SweepPlace(f"backward/{node.place.scope}".rstrip("/"), node.place.step, True))
-            # Written out for one and two inputs: before Python 3.12 a comprehension is a function, made and called.
-            elif len(inputs) == 2:
-                y, values = node.value, (inputs[0].value, inputs[1].value)
-            elif len(inputs) == 1:
-                y, values = node.value, (inputs[0].value,)
-            else:
-                y, values = node.value, tuple([x.value for x in inputs])
             hook = None if at_edge is None else at_edge.get(index)
             if primitive.add_into is not None and hook is None and not create_graph:
                 if inputs[0].index in order:
                     _add_sparse(cotangents, owned, inputs[0], g, front, node)
                 continue
+            # What a rule takes. Written out for one and two inputs: before Python 3.12 a comprehension is a function,
+            # made and called.
+            arguments: tuple[Any, ...]
+            if create_graph:
+                arguments = (g, node, *inputs)
+                HERE.set(SweepPlace(f"backward/{node.place.scope}".rstrip("/"), node.place.step, True))
+            elif len(inputs) == 2:
+                arguments = (g, node.value, inputs[0].value, inputs[1].value)
+            elif len(inputs) == 1:
+                arguments = (g, node.value, inputs[0].value)
+            else:
+                arguments = (g, node.value, *[x.value for x in inputs])
             rules: Any = primitive.rules
-            part_of = rules.rule(g, y, *values, **params) if type(rules) is EverySlot else None
+            part_of = rules.rule(*arguments, **params) if type(rules) is EverySlot else None
             for slot, x in enumerate(inputs):
                 key = x.index
                 if key not in order:
@@ -129,7 +131,7 @@ def sweep(
                     rule = rules[slot]
                     if rule is None:
                         continue
-                    part = rule(g, y, *values, **params) if params else rule(g, y, *values)
+                    part = rule(*arguments, **params) if params else rule(*arguments)
                 shape = front + x.value.shape if front else x.value.shape
                 if part.shape != shape or part.dtype is not x.value.dtype:
                     part = _unbroadcast(part, shape, len(front), x, node, slot)
@@ -158,12 +160,13 @@ def _add_sparse(
     cotangents: dict[int, Cotangent], owned: set[int], x: Any, g: Cotangent, front: tuple[int, ...], node: Any
 ) -> None:
     """The contribution of a slice or gather, added into the whole without spreading it over zeros first."""
-    if x.index not in owned:
-        so_far = cotangents.get(x.index)
-        empty = so_far is None
-        cotangents[x.index] = np.zeros(front + x.value.shape, x.value.dtype) if empty else np.array(so_far)
-        owned.add(x.index)
-    node.primitive.add_into(cotangents[x.index], g, len(front), **node.params)
+    key = x.index
+    total = cotangents.get(key)
+    if key not in owned:
+        total = np.zeros(front + x.value.shape, x.value.dtype) if total is None else np.array(total)
+        cotangents[key] = total
+        owned.add(key)
+    node.primitive.add_into(total, g, len(front), **node.params)
 
 
 def _unbroadcast(part: Cotangent, shape: tuple[int, ...], lead: int, x: Any, node: Any, slot: int) -> Cotangent:
