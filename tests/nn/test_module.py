@@ -202,3 +202,18 @@ def test_a_module_prints_as_a_tree():
         "RNN(2, 3, batch_first=True, nonlinearity='relu')"
     )
     assert repr(nn.Module()) == "Module()"
+
+
+def test_the_weights_of_recurrent_modules_stay_column_by_column_in_memory():
+    """It is what makes the product of every step quick, so neither training nor loading may lose it."""
+    for module in (nn.GRUCell(3, 4), nn.LSTM(3, 4)):
+        state = module.state_dict()
+        assert all(array.flags.c_contiguous for array in state.values())
+        module.load_state_dict(state)
+        for p in module.parameters():
+            p.grad = np.ones(p.shape)
+        nn.SGD(module.parameters(), lr=0.1).step()
+        for name, p in copy.deepcopy(module).named_parameters():
+            p.data = np.array(p.data, order="C")
+            assert p.data.flags.f_contiguous, name
+            np.testing.assert_array_equal(p.data, state[name] - 0.1)

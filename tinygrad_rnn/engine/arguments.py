@@ -45,6 +45,11 @@ def fitting(data: Any, dtype: np.dtype[Any], what: str) -> Array:
     return value.astype(dtype, copy=False)
 
 
+def laid_out_like(old: Array, new: Array) -> Array:
+    """`new` in the order in memory that `old` has: row by row or, where that was chosen, column by column."""
+    return np.asfortranarray(new) if old.flags.fnc else new
+
+
 def _numeric(dtype: Any) -> np.dtype[Any]:
     settled: np.dtype[Any] = np.dtype(dtype)
     if settled.kind not in "fiubc":

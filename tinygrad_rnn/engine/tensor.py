@@ -15,7 +15,7 @@ import numpy as np
 from . import indexing, numpy_protocol
 from . import primitives as p
 from .annotate import HERE, Place, here
-from .arguments import Axis, a_name, fitting, negative_axes, negative_axis, own_copy, real, shortened
+from .arguments import Axis, a_name, fitting, laid_out_like, negative_axes, negative_axis, own_copy, real, shortened
 from .numpy_protocol import spelled
 from .primitives import Array, Primitive
 from .sweep import describe, sweep, tape
@@ -93,7 +93,7 @@ class Tensor(p.Recorded):
         if value.shape != self.shape:
             raise ValueError(f"new data for {describe(self)}, has shape {value.shape}; give an array of the same shape")
         self.index = _next_index()  # first, so that a tape that used the old data never takes the new for it
-        self.value = value
+        self.value = laid_out_like(self.value, value)
 
     @property
     def shape(self) -> tuple[int, ...]:

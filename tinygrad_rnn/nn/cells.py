@@ -21,7 +21,7 @@ from ..engine.annotate import scope
 from ..engine.functions import linear
 from ..engine.primitives import take_slice
 from ..engine.tensor import Tensor, tensors
-from .init import Rng, check_sizes, generator, hidden_bound, uniform
+from .init import Rng, check_sizes, generator, hidden_bound, recurrent, uniform
 from .module import Module, Parameter
 from .shapes import check_features, check_state, zero_states
 
@@ -142,8 +142,8 @@ class RecurrentCell(Module):
         check_sizes(input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows, bound, rng = self.gates * hidden_size, hidden_bound(hidden_size), generator(rng)
-        self.weight_ih = Parameter(uniform((rows, input_size), bound, rng=rng, dtype=dtype))
-        self.weight_hh = Parameter(uniform((rows, hidden_size), bound, rng=rng, dtype=dtype))
+        self.weight_ih = Parameter(recurrent((rows, input_size), bound, rng=rng, dtype=dtype))
+        self.weight_hh = Parameter(recurrent((rows, hidden_size), bound, rng=rng, dtype=dtype))
         self.bias_ih = Parameter(uniform((rows,), bound, rng=rng, dtype=dtype)) if bias else None
         self.bias_hh = Parameter(uniform((rows,), bound, rng=rng, dtype=dtype)) if bias else None
 

@@ -37,6 +37,12 @@ def hidden_bound(hidden_size: int) -> float:
     return 1.0 / math.sqrt(hidden_size)
 
 
+def recurrent(shape: tuple[int, ...], bound: float, *, rng: Rng = None, dtype: DTypeLike = np.float64) -> Array:
+    """Uniform in [-bound, bound), and in memory column by column: the product x W^T, taken at every step, then goes
+    through W row by row, which BLAS does in as little as half the time."""
+    return np.asfortranarray(uniform(shape, bound, rng=rng, dtype=dtype))
+
+
 def linear_bound(in_features: int) -> float:
     """1 / sqrt(in_features): the bound of PyTorch's `Linear`, weight and bias.
 

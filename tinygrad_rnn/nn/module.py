@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.annotate import scope
+from ..engine.arguments import laid_out_like
 from ..engine.tensor import Tensor
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -113,7 +114,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Array]:
         """A copy of every parameter by name; a shared one under each of its names, as in PyTorch."""
-        return {name: np.array(parameter.data) for name, parameter in self._all_names()}
+        return {name: np.array(parameter.data, order="C") for name, parameter in self._all_names()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:
         """Gives the parameters the values in `state`, rounded to each parameter's own dtype.
@@ -207,7 +208,7 @@ class ModuleList(Module):
 def replacement(parameter: Tensor, array: Any) -> list[Setting]:
     """What has to be set for a leaf to have new data. A new index too: a tape that used the old data then says so."""
     new = Tensor(array, dtype=parameter.dtype)
-    return [(parameter, "index", new.index), (parameter, "value", new.value)]
+    return [(parameter, "index", new.index), (parameter, "value", laid_out_like(parameter.value, new.value))]
 
 
 def commit(settings: Iterable[Setting]) -> None:

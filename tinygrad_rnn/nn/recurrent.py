@@ -17,7 +17,7 @@ from ..engine.annotate import scope, steps
 from ..engine.functions import concatenate, stack
 from ..engine.tensor import Tensor, tensors
 from .cells import GRU_STEPS, RNN_STEPS, GRUCell, LSTMCell, RecurrentCell, RNNCell, checked_nonlinearity, lstm_step
-from .init import Rng, check_sizes, generator, hidden_bound, uniform
+from .init import Rng, check_sizes, generator, hidden_bound, recurrent
 from .module import Module, Parameter
 from .shapes import check_features, check_state, where, zero_states
 
@@ -91,7 +91,7 @@ class RecurrentLayers(Module):
             shapes = {"weight_ih": (rows, columns), "weight_hh": (rows, hidden_size)}
             shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)} if bias else {}
             for name, shape in shapes.items():
-                setattr(self, f"{name}_l{layer}{suffix}", Parameter(uniform(shape, bound, rng=rng, dtype=dtype)))
+                setattr(self, f"{name}_l{layer}{suffix}", Parameter(recurrent(shape, bound, rng=rng, dtype=dtype)))
 
     @property
     def highway(self) -> str | None:
