@@ -106,7 +106,6 @@ def program(manager):
     return run
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # those that meet a generator's end
 @pytest.mark.parametrize("manager", [tg.record_lines, tg.detect_anomaly])
 def test_an_interrupt_at_any_point_of_observing_leaves_nobody_observing(manager):
     run = program(manager)

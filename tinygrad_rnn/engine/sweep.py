@@ -91,8 +91,8 @@ def sweep(
     keep = set(keep)
     cotangents = dict(seeds)
     owned: set[int] = set()  # the totals that this sweep allocated itself: those are added to in place
-    started = [(seed.shape, order[index].value.ndim) for index, seed in seeds.items() if index in order]
-    front = next((shape[: len(shape) - ndim] for shape, ndim in started), ())
+    fronts = [seed.shape[: seed.ndim - order[index].value.ndim] for index, seed in seeds.items() if index in order]
+    front = fronts[0] if fronts else ()
     here = HERE.get()
     try:
         for node in reversed(order.values()):

@@ -98,13 +98,22 @@ function standsFor(what, mark) {
 
 const TOKEN = /\s*(?:(!?[\p{L}\p{Nl}\p{No}_][\p{L}\p{N}_/]*|!?'[^']+'|\.)|(\p{Nd}+)|([()|*+?{}[\],:>^])|($))/uy;
 
+const NO_TOKEN = {
+  "!": "! is followed by one name, as in !h",
+  "'": "there is no closing quote for this",
+  "&": "routes are combined outside the text, as in tg.across(...) & tg.along(...)",
+  "~": "a route is turned round outside the text, as in ~tg.across(...)",
+};
+const MISPLACED = { ")": "there is no ( for this )", ">": "> stands right after the name, before any * + ? or {}" };
+const MOST_TIMES = 500; // each repetition is a state of the automaton
+
 // Raises RouteError with the place in the text. offset: where the text begins in what the user typed.
 function parseExpression(text, offset = 0) {
   let position = 0;
   const peek = () => {
     TOKEN.lastIndex = position;
     const found = TOKEN.exec(text);
-    if (!found) fail("a route has no such character");
+    if (!found) fail(NO_TOKEN[text.slice(position).trimStart()[0]] ?? "a route has no such character");
     const [whole, name, digits, sign] = found;
     return { end: position + whole.length, name, digits, sign, text: name ?? digits ?? sign ?? "" };
   };
@@ -137,7 +146,7 @@ function parseExpression(text, offset = 0) {
       else if (skip("+")) part = times(part, 1, null);
       else if (skip("?")) part = times(part, 0, 1);
       else if (skip("^")) {
-        const count = whole();
+        const count = repetitions();
         part = times(part, count, count);
       } else if (sees("{")) part = times(part, ...counts());
       else return part;
@@ -146,12 +155,18 @@ function parseExpression(text, offset = 0) {
   function counts() {
     const start = position;
     take();
-    const low = whole();
+    const low = repetitions();
     let high = low;
-    if (skip(",")) high = sees("}") ? null : whole();
+    if (skip(",")) high = sees("}") ? null : repetitions();
     if (!skip("}")) fail("repetition is written {3}, {2,5} or {2,}");
     if (high !== null && high < low) fail(`from ${low} to ${high} times is never`, start);
     return [low, high];
+  }
+  function repetitions() {
+    const start = position;
+    const count = whole();
+    if (count > MOST_TIMES) fail(`a route repeats at most ${MOST_TIMES} times, since each costs a backward sweep`, start);
+    return count;
   }
   function whole() {
     if (!peek().digits) fail("a whole number is missing");
@@ -192,7 +207,7 @@ function parseExpression(text, offset = 0) {
   }
 
   const result = alternatives();
-  if (peek().text !== "") fail(sees(")") ? "there is no ( for this )" : "this does not belong here");
+  if (peek().text !== "") fail(MISPLACED[peek().sign] ?? "this does not belong here");
   return result;
 }
 
