@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextvars
 import functools
+import resource
 import signal
 import sys
 import types
@@ -18,6 +19,7 @@ from tests.mutation.mutants import Mutant, changed, parsed
 from tinygrad_rnn.engine import primitives as p
 
 LONGEST = 20.0  # seconds; a mutant that hangs is killed too
+LARGEST = 4 << 30  # bytes of address space; and so is one that fills the memory
 
 
 @contextmanager
@@ -96,7 +98,7 @@ def verdict(mutant: Mutant, checks: Callable[[list[Any]], None]) -> str:
     checks: called with the functions and primitives that differ, and raises if it notices.
     """
     try:
-        with applied(mutant) as differing, at_most(LONGEST):
+        with applied(mutant) as differing, at_most(LONGEST, LARGEST):
             # In a context of its own: a mutant may leave the place (scope, step, recording) as it should not.
             contextvars.copy_context().run(checks, differing)
     except (Exception, pytest.fail.Exception) as error:
@@ -105,14 +107,17 @@ def verdict(mutant: Mutant, checks: Callable[[list[Any]], None]) -> str:
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
+def at_most(seconds: float, size: int) -> Iterator[None]:
     def hangs(*_: Any) -> None:
         raise TimeoutError(f"still running after {seconds} s")
 
     before = signal.signal(signal.SIGALRM, hangs)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     signal.setitimer(signal.ITIMER_REAL, seconds)
+    resource.setrlimit(resource.RLIMIT_AS, (size, hard))
     try:
         yield
     finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

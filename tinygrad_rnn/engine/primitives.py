@@ -340,7 +340,12 @@ pad = define("pad", lambda x, widths, value: np.pad(x, widths, constant_values=v
 
 
 def _slice_into(buffer: Array, g: Array, lead: int, index: Index) -> None:
-    buffer[behind(lead, index) if lead else index] += g
+    index = behind(lead, index) if lead else index
+    part = buffer[index]
+    if part.ndim:  # a view: added to where it is, without NumPy's writing it back into the buffer
+        part += g
+    else:
+        buffer[index] += g
 
 
 def _put_slice(v: Array, shape: tuple[int, ...], index: Index, lead: int) -> Array:
@@ -407,9 +412,11 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 def _linear(x: Array, w: Array, *bias: Array) -> Array:
-    if x.shape[-1:] != w.shape[1:] or w.ndim != 2 or (bias and bias[0].shape != w.shape[:1]):
-        raise ValueError("x is (..., inputs), w is (outputs, inputs) and b is (outputs,)")
+    if w.ndim != 2 or not x.ndim:  # NumPy would multiply these otherwise; that the sizes fit it sees itself
+        raise ValueError
     y = x.dot(w.T) if x.ndim <= 2 else x @ w.T  # `dot` is the quicker spelling for what needs no broadcasting
+    if bias and bias[0].shape != y.shape[-1:]:
+        raise ValueError
     if bias and y.dtype is bias[0].dtype and y.ndim:
         y += bias[0]  # in place, since nobody else has seen the product yet
         return y

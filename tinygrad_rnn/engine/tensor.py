@@ -740,6 +740,7 @@ def constant(value: Array, name: str | None = None) -> Tensor:
 
 
 _HINTS = {
+    "linear": "x is (..., inputs), w is (outputs, inputs) and b is (outputs,)",
     "matmul": "The last axis of the first and the last but one of the second must be equally long",
     "concatenate": "All must have the same shape but for the axis along which they are joined",
     "stack": "All must have the same shape",
