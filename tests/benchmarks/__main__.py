@@ -40,6 +40,8 @@ def main():
     torch_python, torch_note = find_torch()
     print("One LSTM training step in float32: T steps forward, the mean of h**2, backward to all four parameters.")
     print(f"NumPy {np.__version__}; {torch_note}; {THREADS} thread(s) each (OMP_NUM_THREADS); {CLOCK}.")
+    if kernel := os.environ.get("OPENBLAS_CORETYPE"):
+        print(f"NOTE: OPENBLAS_CORETYPE={kernel} is set: it may slow NumPy's products down, not PyTorch's.")
     print("us: microseconds of ours for each of the T steps, and for each of all the operations recorded.")
     print(f"Ratios: median (smallest..largest) of {ROUNDS} rounds. gc.freeze() after set-up, but where it says not.\n")
     print(LINE.format(*TITLES, *RATIOS))
