@@ -186,4 +186,9 @@ def _unbroadcast(part: Cotangent, shape: tuple[int, ...], lead: int, x: Any, nod
             f"the rule of {node.primitive.name} for slot {slot} gave a contribution of shape {part.shape} to "
             f"{describe(x)}; it must broadcast from {shape}. Mend the rule in engine/primitives.py."
         )
+    if part.dtype.kind == "c" and x.value.dtype.kind == "f":  # the rules are of real functions: |t i| would get -1
+        raise TypeError(
+            f"{describe(node)}, is complex, and no gradient is known from there to {describe(x)}: compute real and "
+            "imaginary parts as two real tensors."
+        )
     return part if part.dtype == x.value.dtype else part.astype(x.value.dtype)
