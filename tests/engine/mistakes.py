@@ -246,6 +246,8 @@ GRADIENTS = {
     "tg.vjp(w * 2, v, np.ones(3))": (RuntimeError, V, "no path"),
     "tg.jvp(w * 2, w, np.ones(4))": (ValueError, W, "(4,)", "(3,)"),
     "tg.jvp(w * 2, [w, w], [np.ones(3)])": (ValueError, "2 tensors", "1 direction"),
+    "tg.jvp(w * scalar, [w, scalar], [np.ones((2, 3)), 1.0])": (ValueError, "leading axes", "(2, 3)", "()"),
+    "tg.jvp(w * scalar, [w, scalar], [np.ones((1, 3)), [1.0, 2.0]])": (ValueError, "leading axes", "(1, 3)", "(2,)"),
     "tg.jacobian(w * 2, v)": (RuntimeError, V, "no path"),
     "tg.jacobian(w * 2, [w])": (TypeError, "Tensor", "[Tensor("),
     "tg.jacobian(w.data, w)": (TypeError, "Tensor", ".data"),

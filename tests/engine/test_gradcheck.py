@@ -105,6 +105,10 @@ def test_the_table_has_at_most_ten_rows_and_the_worst_first(monkeypatch):
     assert errors == sorted(errors, reverse=True)
 
 
+def test_broadcasting_is_undone_in_the_complex_numbers_of_the_check_too():
+    assert tg.gradcheck(lambda x, b: (x + b).tanh() * b, X, X[:, :1], order=2)
+
+
 def test_an_input_without_influence_has_gradient_0():
     assert tg.gradcheck(lambda x, y: x * 2.0, X, Y, order=2)
     assert tg.gradcheck(lambda x: tg.Tensor(1.0), X, order=2)

@@ -16,9 +16,11 @@ from _pytest.mark import ParameterSet
 
 import tinygrad_rnn as tg
 from tests.engine import (
+    mistakes,
     test_conventions,
     test_derivatives,
     test_derivatives_targets,
+    test_gradcheck,
     test_laws,
     test_laws_of_arrays,
     test_misuse,
@@ -112,6 +114,9 @@ def notice_sweep(differing: list[Any]) -> None:
         for sample in samples_of(name):
             sweeps_agree(sample)
     test_table.test_the_condition_of_where_gets_no_gradient()
+    test_gradcheck.test_broadcasting_is_undone_in_the_complex_numbers_of_the_check_too()
+    for code in mistakes.GRADIENTS:
+        test_misuse.test_misuse_is_explained(code)
     test_random_programs.compare(range(100))
     for module in (test_laws, test_derivatives, test_derivatives_targets, test_laws_of_arrays, test_second_order):
         run(module)

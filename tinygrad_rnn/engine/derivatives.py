@@ -52,9 +52,12 @@ def jvp(y: Tensor, x: Targets, v: Any) -> Array:
     _checked_outputs([y])
     seed = Tensor(np.zeros(y.shape, y.dtype), requires_grad=True, name="seed of the backward sweep")
     seed_of(y, seed.value)
-    pulled = _pulled_back([(y, seed)], xs, create_graph=True, allow_unused=False)
     for move, one in zip(moves, xs, strict=True):
         _check_direction(move, one, "x")
+    leads = {move.shape[: move.ndim - one.ndim] for move, one in zip(moves, xs, strict=True)}
+    if len(leads) > 1:  # or what is one direction for x would be added to each of several for the other
+        raise ValueError(f"all directions need the same leading axes; got {[move.shape for move in moves]}")
+    pulled = _pulled_back([(y, seed)], xs, create_graph=True, allow_unused=False)
     return np.asarray(_pulled_back(list(zip(pulled, moves, strict=True)), seed, False, False))
 
 
