@@ -30,7 +30,8 @@ ROOMS = {
 ENGINE = {
     "primitives": 0.0,
     "annotate": 0.0,
-    "numpy_protocol": 0.0,
+    "numpy_advice": 0.0,
+    "numpy_protocol": 0.1,
     "arguments": 0.1,
     "indexing": 0.2,
     "sweep": 1.0,

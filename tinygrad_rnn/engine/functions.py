@@ -10,7 +10,7 @@ import numpy as np
 
 from . import primitives as p
 from .annotate import HERE
-from .arguments import negative_axis, real, shortened, whole
+from .arguments import negative_axis, shortened
 from .numpy_protocol import spelled
 from .sweep import describe
 from .tensor import Tensor, TensorLike, record, tensors
@@ -31,6 +31,8 @@ __all__ = [
     "exp",
     "expand_dims",
     "expm1",
+    "flip",
+    "hstack",
     "linear",
     "log",
     "log1p",
@@ -60,11 +62,14 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "std",
     "subtract",
     "sum",
     "swapaxes",
     "tanh",
     "transpose",
+    "var",
+    "vstack",
     "where",
 ]
 
@@ -74,10 +79,12 @@ exp, expm1, log, log1p, sqrt, square = Tensor.exp, Tensor.expm1, Tensor.log, Ten
 abs, sign, sin, cos = Tensor.abs, Tensor.sign, Tensor.sin, Tensor.cos
 tanh, sigmoid, relu, softplus = Tensor.tanh, Tensor.sigmoid, Tensor.relu, Tensor.softplus
 maximum, minimum, clip, astype = Tensor.maximum, Tensor.minimum, Tensor.clip, Tensor.astype
-sum, mean, max, min, cumsum = Tensor.sum, Tensor.mean, Tensor.max, Tensor.min, Tensor.cumsum
+sum, mean, var, std, cumsum = Tensor.sum, Tensor.mean, Tensor.var, Tensor.std, Tensor.cumsum
+max, min = Tensor.max, Tensor.min
 logsumexp, softmax, log_softmax = Tensor.logsumexp, Tensor.softmax, Tensor.log_softmax
 reshape, transpose, swapaxes, moveaxis = Tensor.reshape, Tensor.transpose, Tensor.swapaxes, Tensor.moveaxis
 expand_dims, squeeze, broadcast_to = Tensor.expand_dims, Tensor.squeeze, Tensor.broadcast_to
+pad, flip, split, outer = Tensor.pad, Tensor.flip, Tensor.split, Tensor.outer
 
 
 @spelled(np.where)
@@ -106,59 +113,25 @@ def stack(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
     return record(p.stack, joined, {"axis": negative_axis(axis, joined[0].ndim + 1, "stack")})
 
 
+@spelled(np.hstack)
+def hstack(xs: Sequence[TensorLike]) -> Tensor:
+    """Joined side by side: along the second axis, or along the only one of vectors."""
+    rows = [x.reshape(-1) if x.ndim == 0 else x for x in tensors(*_several(xs, "hstack"))]
+    return concatenate(rows, axis=0 if rows[0].ndim == 1 else 1)
+
+
+@spelled(np.vstack)
+def vstack(xs: Sequence[TensorLike]) -> Tensor:
+    """Joined one below the other: along the first axis; a vector is a row."""
+    return concatenate([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors(*_several(xs, "vstack"))])
+
+
 def _several(xs: Sequence[TensorLike], operation: str) -> list[TensorLike]:
     if not isinstance(xs, (list, tuple, Tensor, np.ndarray)):
         raise TypeError(f"{operation} joins a list of tensors; got {shortened(xs)}")
     if len(xs) == 0:
         raise ValueError(f"{operation} needs at least one tensor; got an empty list")
     return list(xs)
-
-
-@spelled(np.split)
-def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
-    """Cut along an axis into so many equal parts, or at these indices."""
-    (x,) = tensors(x)
-    axis = negative_axis(axis, x.ndim, "split")
-    length = x.shape[axis]
-    if not isinstance(indices_or_sections, (list, tuple, np.ndarray)):
-        indices_or_sections = whole(indices_or_sections, "split: the number of parts")
-        if indices_or_sections <= 0 or length % indices_or_sections:
-            raise ValueError(
-                f"split: axis {axis} of {describe(x)}, cannot be cut into {indices_or_sections} equal parts "
-                f"({HERE.get()})"
-            )
-        size = length // indices_or_sections
-        cuts = [size * k for k in range(1, indices_or_sections)]
-    else:
-        cuts = [whole(c, "split: an index to cut at") for c in indices_or_sections]
-    starts, ends = [0, *cuts], [*cuts, length]
-    return [x[p.along(axis, slice(a, b))] for a, b in zip(starts, ends, strict=True)]
-
-
-@spelled(np.pad)
-def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
-    """Surrounded by a constant: `pad_width` is a number, (before, after), or one such pair for each axis."""
-    (x,) = tensors(x)
-    if mode != "constant":
-        raise ValueError(f'pad: mode is "constant", not {mode!r}; build others with tg.concatenate ({HERE.get()})')
-    try:
-        pairs = np.broadcast_to(np.array(pad_width), (x.ndim, 2))
-    except ValueError:
-        pairs = np.array([[-1, -1]])
-    if pairs.dtype.kind not in "iu" or (pairs < 0).any():
-        raise ValueError(
-            f"pad: pad_width is a number, (before, after), or such a pair for each of the {x.ndim} axes, whole numbers "
-            f"from 0; got {shortened(pad_width)} for {describe(x)} ({HERE.get()})"
-        )
-    widths = tuple((int(a), int(b)) for a, b in pairs)
-    return record(p.pad, (x,), {"widths": widths, "value": real(constant_values, "pad: constant_values")})
-
-
-@spelled(np.outer)
-def outer(a: TensorLike, b: TensorLike) -> Tensor:
-    """The products of every element of `a` with every element of `b`, as a matrix."""
-    a, b = tensors(a, b)
-    return a.reshape(-1, 1) * b.reshape(1, -1)
 
 
 def embedding(weight: TensorLike, ids: Any) -> Tensor:

@@ -6,11 +6,12 @@ not raises a TypeError that names the function, so that a gradient is never drop
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
+
+from .numpy_advice import unsupported
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,6 +49,8 @@ def call_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: d
 def _call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if function not in SPELLINGS:
         raise TypeError(_unsupported(name_of(function)))
+    if kwargs:
+        kwargs = {name: value for name, value in kwargs.items() if not _is_without_effect(name, value)}
     try:
         return SPELLINGS[function](*args, **kwargs)
     except TypeError as error:
@@ -57,14 +60,13 @@ def _call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise TypeError(f"{name_of(function)} on a Tensor does not take the argument {name}") from None
 
 
+def _is_without_effect(name: str, value: Any) -> bool:
+    """Whether NumPy computes the same without this keyword, which code that wraps it passes on."""
+    return (name in ("out", "dtype") and value is None) or (name == "order" and value == "C") or name == "optimize"
+
+
 def _unsupported(name: str) -> str:
-    supported = sorted({name_of(f) for f in SPELLINGS})
-    near = difflib.get_close_matches(name, supported, n=3, cutoff=0.5)
-    nearest = f"The nearest that do: {', '.join(near)}. " if near else f"Those that do: {', '.join(supported)}. "
-    return (
-        f"{name} does not work on a Tensor: its gradient is not known. {nearest}"
-        "To leave the gradient behind on purpose, give it the plain array t.data."
-    )
+    return f"{name} does not work on a Tensor: {unsupported(name, map(name_of, SPELLINGS))}"
 
 
 def name_of(function: Any) -> str:

@@ -6,16 +6,29 @@ A method is the definition of its operation; ``tg.tanh`` and ``np.tanh`` are the
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NoReturn, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, Union
 
 import numpy as np
 
 from . import indexing, numpy_protocol
 from . import primitives as p
 from .annotate import HERE, Place, here
-from .arguments import Axis, a_name, fitting, laid_out_like, negative_axes, negative_axis, own_copy, real, shortened
+from .arguments import (
+    Axis,
+    a_name,
+    fitting,
+    laid_out_like,
+    negative_axes,
+    negative_axis,
+    own_copy,
+    real,
+    shortened,
+    whole,
+)
+from .numpy_advice import no_attribute
 from .numpy_protocol import spelled
 from .primitives import Array, Primitive
 from .sweep import describe, sweep, tape
@@ -347,31 +360,47 @@ class Tensor(p.Recorded):
     # Reductions ----------------------------------------------------------------------------------------------------
 
     @spelled(np.sum)
-    def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def sum(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """The sum over one axis, several, or (None) all."""
         (x,) = tensors(x)
         return record(p.total, (x,), {"axis": negative_axes(axis, x.ndim, "sum"), "keepdims": keepdims})
 
     @spelled(np.mean)
-    def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def mean(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """The mean over one axis, several, or (None) all."""
         (x,) = tensors(x)
-        count = np.prod([x.shape[a] for a in negative_axes(axis, x.ndim, "mean")], dtype=int)
-        return x.sum(axis, keepdims) / int(count)
+        count = math.prod(x.shape[a] for a in negative_axes(axis, x.ndim, "mean"))
+        return x.sum(axis, keepdims=keepdims) / count
 
-    @spelled(np.max)
-    def max(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    @spelled(np.var)
+    def var(x: TensorLike, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Tensor:
+        """The mean square of the distances from the mean; their sum is divided by their number less `ddof`.
+
+        The default is NumPy's; PyTorch's is ddof=1.
+        """
+        (x,) = tensors(x)
+        count = math.prod(x.shape[a] for a in negative_axes(axis, x.ndim, "var"))
+        distances = x - x.mean(axis, keepdims=True)
+        return distances.square().sum(axis, keepdims=keepdims) / max(count - whole(ddof, "var: ddof"), 0)
+
+    @spelled(np.std)
+    def std(x: TensorLike, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Tensor:
+        """The square root of `var`; it has no derivative where all elements are equal, which gives nan."""
+        return Tensor.var(x, axis, ddof=ddof, keepdims=keepdims).sqrt()
+
+    @spelled(np.max, np.amax)
+    def max(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """The largest element; elements that tie share the gradient equally."""
         (x,) = tensors(x)
         return record(p.largest, (x,), {"axis": negative_axes(axis, x.ndim, "max"), "keepdims": keepdims})
 
-    @spelled(np.min)
-    def min(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    @spelled(np.min, np.amin)
+    def min(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """The smallest element; elements that tie share the gradient equally."""
         (x,) = tensors(x)
         return record(p.smallest, (x,), {"axis": negative_axes(axis, x.ndim, "min"), "keepdims": keepdims})
 
-    def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    def logsumexp(x: TensorLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
         """log(sum(exp(x))), without overflow."""
         (x,) = tensors(x)
         return record(p.logsumexp, (x,), {"axis": negative_axes(axis, x.ndim, "logsumexp"), "keepdims": keepdims})
@@ -396,10 +425,11 @@ class Tensor(p.Recorded):
     # Shapes --------------------------------------------------------------------------------------------------------
 
     @spelled(np.reshape)
-    def reshape(x: TensorLike, *shape: Any) -> Tensor:
+    def reshape(x: TensorLike, *sizes: Any, shape: Any = None) -> Tensor:
         """The same elements, in order, in another shape: x.reshape(2, 3), x.reshape((2, 3)), x.reshape(2, -1)."""
         (x,) = tensors(x)
-        sizes = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+        sizes = (shape,) if shape is not None else sizes
+        sizes = sizes[0] if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
         try:
             settled = np.empty(x.shape, np.bool_).reshape(sizes).shape
         except (TypeError, ValueError):
@@ -410,10 +440,11 @@ class Tensor(p.Recorded):
         return record(p.reshape, (x,), {"shape": settled})
 
     @spelled(np.transpose)
-    def transpose(x: TensorLike, *axes: Any) -> Tensor:
-        """The axes in another order; reversed where none is given."""
+    def transpose(x: TensorLike, *order: Any, axes: Any = None) -> Tensor:
+        """The axes in another order, x.transpose(1, 0) or x.transpose((1, 0)); reversed where none is given."""
         (x,) = tensors(x)
-        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+        order = (axes,) if axes is not None else order
+        order = order[0] if len(order) == 1 and not isinstance(order[0], int) else order
         settled = negative_axes(tuple(order), x.ndim, "transpose") if order else tuple(range(-1, -x.ndim - 1, -1))
         if len(settled) != x.ndim:
             raise ValueError(
@@ -472,6 +503,51 @@ class Tensor(p.Recorded):
         """Repeated along new axes and along axes of length 1, to this shape."""
         sizes = (shape,) if isinstance(shape, int) else tuple(shape)
         return record(p.broadcast_to, tensors(x), {"shape": sizes})
+
+    @spelled(np.pad)
+    def pad(x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Tensor:
+        """Surrounded by a constant: `pad_width` is a number, (before, after), or one such pair for each axis."""
+        (x,) = tensors(x)
+        if mode != "constant":
+            raise ValueError(f'pad: mode is "constant", not {mode!r}; build others with tg.concatenate ({HERE.get()})')
+        try:
+            pairs = np.broadcast_to(np.array(pad_width), (x.ndim, 2))
+        except ValueError:
+            pairs = np.array([[-1, -1]])
+        if pairs.dtype.kind not in "iu" or (pairs < 0).any():
+            raise ValueError(
+                f"pad: pad_width is a number, (before, after), or such a pair for each of the {x.ndim} axes, whole "
+                f"numbers from 0; got {shortened(pad_width)} for {describe(x)} ({HERE.get()})"
+            )
+        widths = tuple((int(a), int(b)) for a, b in pairs)
+        return record(p.pad, (x,), {"widths": widths, "value": real(constant_values, "pad: constant_values")})
+
+    @spelled(np.flip)
+    def flip(x: TensorLike, axis: Axis = None) -> Tensor:
+        """Back to front along one axis, several, or (None) all."""
+        (x,) = tensors(x)
+        turned = negative_axes(axis, x.ndim, "flip")
+        return x[tuple(slice(None, None, -1 if a in turned else None) for a in range(-x.ndim, 0))]
+
+    @spelled(np.split)
+    def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+        """Cut along an axis into so many equal parts, or at these indices."""
+        (x,) = tensors(x)
+        axis = negative_axis(axis, x.ndim, "split")
+        length = x.shape[axis]
+        if not isinstance(indices_or_sections, (list, tuple, np.ndarray)):
+            indices_or_sections = whole(indices_or_sections, "split: the number of parts")
+            if indices_or_sections <= 0 or length % indices_or_sections:
+                raise ValueError(
+                    f"split: axis {axis} of {describe(x)}, cannot be cut into {indices_or_sections} equal parts "
+                    f"({HERE.get()})"
+                )
+            size = length // indices_or_sections
+            cuts = [size * k for k in range(1, indices_or_sections)]
+        else:
+            cuts = [whole(c, "split: an index to cut at") for c in indices_or_sections]
+        starts, ends = [0, *cuts], [*cuts, length]
+        return [x[p.along(axis, slice(a, b))] for a, b in zip(starts, ends, strict=True)]
 
     def __getitem__(self, index: Any) -> Tensor:
         """x[...]: ints, slices, None, ..., boolean and integer arrays, as in NumPy.
@@ -532,6 +608,12 @@ class Tensor(p.Recorded):
         subscripts = f"{rows}z,{columns[:-1]}z{columns[-1]}->{rows}{columns}"
         return record(p.einsum, (a, b), {"subscripts": subscripts})
 
+    @spelled(np.outer)
+    def outer(a: TensorLike, b: TensorLike) -> Tensor:
+        """The products of every element of `a` with every element of `b`, as a matrix."""
+        a, b = tensors(a, b)
+        return a.reshape(-1, 1) * b.reshape(1, -1)
+
     # Operators -----------------------------------------------------------------------------------------------------
 
     __add__, __sub__, __mul__, __truediv__, __pow__, __matmul__ = add, subtract, multiply, divide, power, matmul
@@ -573,6 +655,11 @@ class Tensor(p.Recorded):
                 "use .data; to join tensors use tg.stack or tg.concatenate"
             )
         return np.array(self.value, dtype=dtype)
+
+    if not TYPE_CHECKING:  # where it would say that there is every attribute
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(no_attribute(name), name=name, obj=self)
 
     def __float__(self) -> float:
         return float(self._number("float"))
