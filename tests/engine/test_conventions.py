@@ -199,6 +199,12 @@ def test_squashing_functions_of_other_numbers_have_the_same_values(dtype):
     assert tg.sigmoid(np.array([1, 0])).dtype == np.float64
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint64, np.int64])
+def test_the_exponent_less_1_does_not_wrap_around(dtype):
+    x = tg.Tensor([1000.0, 2.0, 3.0], requires_grad=True)
+    close(tg.grad((x ** np.arange(3, dtype=dtype)).sum(), x), [0.0, 1.0, 6.0], 1e-15)
+
+
 def test_expm1_and_log1p_are_accurate_near_0():
     for f in (tg.expm1, tg.log1p):
         y, (slope,) = value_and_gradients(f, [1e-18, -1e-18])

@@ -151,11 +151,12 @@ subtract = define("subtract", np.subtract, lambda g, y, a, b: g, lambda g, y, a,
 multiply = define("multiply", np.multiply, lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
 divide = define("divide", np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
 negative = define("negative", np.negative, lambda g, y, x: -g)
-# d a**b/da at b = 0 is 0, also at a = 0 where b a**(b-1) is 0 * inf; d a**b/db at a = 0 is 0.
+# d a**b/da at b = 0 is 0, also at a = 0 where b a**(b-1) is 0 * inf; d a**b/db at a = 0 is 0. It is b - 1.0, since
+# 0 - 1 of unsigned integers is a large number.
 power = define(
     "power",
     np.power,
-    lambda g, y, a, b: g * (b * a ** where(a == 0, where(b == 0, 1, b - 1), b - 1)),
+    lambda g, y, a, b: g * (b * a ** where(a == 0, where(b == 0, 1, b - 1.0), b - 1.0)),
     lambda g, y, a, b: g * (y * log(where(a == 0, y.dtype.type(1), a))),  # in the precision of y, if a has less
 )
 
