@@ -32,8 +32,17 @@ def equal(a, b):
     return all(np.array_equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
-def test_a_seed_repeats_and_a_generator_goes_on():
-    make = lambda rng: nn.GRU(3, 4, num_layers=2, rng=rng)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rng: nn.GRU(3, 4, num_layers=2, rng=rng),
+        lambda rng: nn.LSTMCell(3, 4, rng=rng),
+        lambda rng: nn.Linear(3, 4, rng=rng),
+        lambda rng: nn.Embedding(3, 4, rng=rng),
+    ],
+)
+def test_a_seed_repeats_and_a_generator_goes_on(make):
+    assert equal(make(1), make(np.int64(1)))
     assert equal(make(1), make(1))
     assert equal(make(1), make(np.random.default_rng(1)))
     assert not equal(make(1), make(2))
@@ -49,10 +58,11 @@ def test_no_two_parameters_of_a_module_are_drawn_alike():
 
 
 def test_a_seed_means_the_same_numbers_in_every_dtype():
-    single, double = nn.LSTM(3, 4, rng=5, dtype=np.float32), nn.LSTM(3, 4, rng=5)
-    for name, p in single.named_parameters():
-        assert p.dtype == np.float32
-        np.testing.assert_array_equal(p.data, double.state_dict()[name].astype(np.float32))
+    for make in (nn.LSTM, nn.GRUCell, nn.Linear, nn.Embedding):
+        single, double = make(3, np.int32(4), rng=5, dtype=np.float32), make(3, 4, rng=5)
+        for name, p in single.named_parameters():
+            assert p.dtype == np.float32
+            np.testing.assert_array_equal(p.data, double.state_dict()[name].astype(np.float32))
 
 
 def test_numpys_global_generator_is_left_alone():

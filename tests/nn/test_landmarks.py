@@ -195,3 +195,16 @@ def test_calling_a_module_leaves_the_place_as_it_was_also_when_it_fails():
     with pytest.raises(IndexError):
         model([[99]])
     assert tg.Tensor(1.0).place == tg.Place()
+
+
+@pytest.mark.parametrize(("make", "names"), [(nn.RNN, {"h0"}), (nn.LSTM, {"h0", "c0"}), (nn.GRU, {"h0"})])
+def test_initial_states_of_zeros_have_names_too(make, names):
+    output, _ = make(3, 2)(np.ones((4, 1, 3)))
+    leaves, to_visit, seen = set(), [output], set()
+    while to_visit:
+        node = to_visit.pop()
+        if node.index not in seen:
+            seen.add(node.index)
+            to_visit += node.inputs
+            leaves |= {node.name} if not node.inputs and not node.requires_grad else set()
+    assert leaves >= names

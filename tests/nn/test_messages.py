@@ -149,6 +149,7 @@ WRONG_LOSSES = {
     "a single class for a batch": ((LOGITS, 1), ValueError, ["(4, 3) with ()"]),
     "a class too many": ((LOGITS, [0, 1, 2, 3]), IndexError, ["from 0 to 3", "classes 0 to 2"]),
     "an ignored index": ((LOGITS, [0, 1, 2, -100]), IndexError, ["from -100 to 2", "classes 0 to 2"]),
+    "a class below 0": ((LOGITS, [0, 1, 2, -1]), IndexError, ["from -1 to 2", "classes 0 to 2"]),
     "nothing": ((np.zeros((0, 3)), np.zeros(0, int)), ValueError, ["no examples"]),
 }
 
@@ -156,18 +157,22 @@ WRONG_LOSSES = {
 @pytest.mark.parametrize("name", WRONG_LOSSES)
 def test_logits_and_targets_that_do_not_fit_are_explained(name):
     arguments, kind, said = WRONG_LOSSES[name]
-    with pytest.raises(kind, match="cross_entropy.*" + ".*".join(map(re.escape, said))):
+    with tg.scope("decoder"), tg.step(3), pytest.raises(kind) as error:
         nn.cross_entropy(*arguments)
+    pattern = r"cross_entropy.*\(decoder, step 3\).*" + ".*".join(map(re.escape, said))
+    assert re.search(pattern, str(error.value)), str(error.value)
 
 
 @pytest.mark.parametrize("loss", [nn.cross_entropy, nn.mse_loss])
 def test_a_reduction_that_does_not_exist_is_refused(loss):
-    with pytest.raises(ValueError, match=f'{loss.__name__} is "mean", "sum" or "none"; got \'average\''):
+    with pytest.raises(
+        ValueError, match=f'{loss.__name__} .no scope or step. is "mean", "sum" or "none"; got \'average\''
+    ):
         loss(np.ones(1), 0 if loss is nn.cross_entropy else np.ones(1), reduction="average")
 
 
 def test_mse_refuses_to_broadcast():
-    with pytest.raises(ValueError, match=r"mse_loss.*\(5, 1\) and \(5,\).*reshape"):
+    with pytest.raises(ValueError, match=r"mse_loss \(no scope or step\).*\(5, 1\) and \(5,\).*reshape"):
         nn.mse_loss(np.ones((5, 1)), np.ones(5))
     with pytest.raises(ValueError, match="no examples"):
         nn.mse_loss(np.ones((0, 2)), np.ones((0, 2)))
@@ -182,6 +187,7 @@ def test_mse_refuses_to_broadcast():
         (lambda: nn.LSTMCell(3, 4.0), TypeError, "hidden_size is a whole number"),
         (lambda: nn.Linear(True, 4), TypeError, "in_features is a whole number"),
         (lambda: nn.Linear(3, 0), ValueError, "out_features is at least 1"),
+        (lambda: nn.Embedding(27, 0), ValueError, "embedding_dim is at least 1"),
         (lambda: nn.Embedding("27", 4), TypeError, "num_embeddings is a whole number"),
         (lambda: nn.RNNCell(3, 4, nonlinearity="sigmoid"), ValueError, '"tanh" or "relu"; got \'sigmoid\''),
         (lambda: nn.RNN(3, 4, nonlinearity="Tanh"), ValueError, '"tanh" or "relu"; got \'Tanh\''),

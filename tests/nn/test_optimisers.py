@@ -228,8 +228,11 @@ def test_settings_that_make_no_sense_are_refused():
     p = nn.Parameter([1.0])
     with pytest.raises(ValueError, match="momentum is at least 0"):
         nn.SGD([p], momentum=-0.9)
-    with pytest.raises(ValueError, match="betas"):
-        nn.Adam([p], betas=(0.9, 1.0))
+    for betas in ((0.9, 1.0), (-0.1, 0.9), (0.9,), 0.9):
+        with pytest.raises(ValueError, match="betas of Adam are two numbers"):
+            nn.Adam([p], betas=betas)
+    with pytest.raises(TypeError, match="lr is a number; got 'fast'"):
+        nn.SGD([p], lr="fast")
     with pytest.raises(ValueError, match="eps"):
         nn.Adam([p], eps=-1e-8)
 
@@ -251,11 +254,28 @@ def test_clipping_needs_gradients_that_are_finite_and_says_whose_are_not():
         nn.clip_grad_norm_([good], 1.0, norm_type=0.5)
 
 
-def test_clipping_survives_gradients_whose_squares_overflow():
-    p, q = nn.Parameter([0.0]), nn.Parameter([0.0])
+def test_clipping_survives_gradients_whose_squares_overflow_or_underflow():
+    p, q, nothing = nn.Parameter([0.0]), nn.Parameter([0.0]), nn.Parameter(np.zeros((0, 2)))
+    nothing.grad = np.zeros((0, 2))
     p.grad, q.grad = [3e200], [4e200]
-    assert nn.clip_grad_norm_([p, q], 1.0) == pytest.approx(5e200)
+    assert nn.clip_grad_norm_([p, q, nothing], 1.0) == pytest.approx(5e200)
     np.testing.assert_allclose([*p.grad, *q.grad], [0.6, 0.8])
+    p.grad, q.grad = [3e-200], [4e-200]
+    assert nn.clip_grad_norm_([p, q, nothing], 1.0) == pytest.approx(5e-200)
+    assert (p.grad, q.grad) == ([3e-200], [4e-200])
+    assert nn.clip_grad_norm_([nothing], 1.0) == 0.0
+
+
+def test_clipping_by_a_norm_that_is_not_finite_can_be_asked_for_and_does_what_pytorch_does():
+    p, q = nn.Parameter([1.0]), nn.Parameter([1.0])
+    p.grad, q.grad = [np.nan], [2.0]
+    assert math.isnan(nn.clip_grad_norm_([p, q], 1.0, error_if_nonfinite=False))
+    assert np.isnan([*p.grad, *q.grad]).all()
+    p.grad, q.grad = [np.inf], [2.0]
+    with np.errstate(invalid="ignore"):
+        assert nn.clip_grad_norm_([p, q], 1.0, error_if_nonfinite=False) == np.inf
+    assert np.isnan(p.grad).all()
+    assert q.grad.tolist() == [0.0]
 
 
 def test_clipping_by_value_clips_every_element():

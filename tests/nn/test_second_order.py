@@ -32,6 +32,14 @@ def test_losses_are_differentiated_right(order):
     assert tg.gradcheck(nn.mse_loss, rng.normal(size=(3, 4)), rng.normal(size=(3, 4)), order=order)
 
 
+def test_losses_take_plain_numbers():
+    logits, targets = [[0.5, -1.0, 2.0], [0.1, 0.2, 0.3]], [2, 0]
+    by_hand = [np.log(np.exp(row).sum()) - row[k] for row, k in zip(logits, targets, strict=True)]
+    assert nn.cross_entropy(logits, targets).item() == pytest.approx(np.mean(by_hand), rel=1e-15)
+    assert nn.cross_entropy(logits[1], 0).item() == pytest.approx(by_hand[1], rel=1e-15)
+    assert nn.mse_loss([1.0, 2.0], [0.5, 4.0]).item() == (0.25 + 4.0) / 2
+
+
 def test_curvature_along_a_direction_is_the_change_of_the_gradient():
     """hvp of the loss of an LSTM over time, against central differences of its gradient."""
     layer, x = nn.LSTM(2, 3, rng=0), np.random.default_rng(1).normal(size=(4, 1, 2))

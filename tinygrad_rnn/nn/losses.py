@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..engine.annotate import HERE
 from ..engine.tensor import Tensor, tensors
 
 Reduction = Literal["mean", "sum", "none"]
@@ -26,19 +27,19 @@ def cross_entropy(input: Any, target: Any, *, reduction: Reduction = "mean") -> 
     reduce = _reduction("cross_entropy", reduction, classes.size)
     if classes.dtype.kind not in "iu":
         raise TypeError(
-            f"the targets of cross_entropy are the numbers of the right classes, ints, not {classes.dtype}; from "
-            "one-hot rows make them with target.argmax(axis=-1)"
+            f"the targets of cross_entropy ({HERE.get()}) are the numbers of the right classes, ints, not "
+            f"{classes.dtype}; from one-hot rows make them with target.argmax(axis=-1)"
         )
     if logits.ndim not in (1, 2) or logits.shape[:-1] != classes.shape:
         raise ValueError(
-            f"cross_entropy expects logits (batch, classes) with targets (batch,), or (classes,) with one int; got "
-            f"{logits.shape} with {classes.shape}: bring longer ones into one batch with "
+            f"cross_entropy ({HERE.get()}) expects logits (batch, classes) with targets (batch,), or (classes,) with "
+            f"one int; got {logits.shape} with {classes.shape}: bring longer ones into one batch with "
             "logits.reshape(-1, classes) and targets.reshape(-1)"
         )
     if classes.min() < 0 or classes.max() >= logits.shape[-1]:
         raise IndexError(
-            f"the targets of cross_entropy reach from {classes.min()} to {classes.max()}, but logits of shape "
-            f"{logits.shape} know the classes 0 to {logits.shape[-1] - 1} only"
+            f"the targets of cross_entropy ({HERE.get()}) reach from {classes.min()} to {classes.max()}, but logits of "
+            f"shape {logits.shape} know the classes 0 to {logits.shape[-1] - 1} only"
         )
     right = int(classes) if logits.ndim == 1 else (np.arange(len(classes)), classes)
     return reduce(-logits.log_softmax(axis=-1)[right])
@@ -50,7 +51,8 @@ def mse_loss(input: Any, target: Any, *, reduction: Reduction = "mean") -> Tenso
     prediction, truth = tensors(input, target)
     if prediction.shape != truth.shape:
         raise ValueError(
-            f"mse_loss expects two tensors of one shape; got {prediction.shape} and {truth.shape}: reshape one of them"
+            f"mse_loss ({HERE.get()}) expects two tensors of one shape; got {prediction.shape} and {truth.shape}: "
+            "reshape one of them"
         )
     reduce = _reduction("mse_loss", reduction, truth.size)
     return reduce((prediction - truth).square())
@@ -58,7 +60,7 @@ def mse_loss(input: Any, target: Any, *, reduction: Reduction = "mean") -> Tenso
 
 def _reduction(loss: str, reduction: str, size: int) -> Callable[[Tensor], Tensor]:
     if reduction not in REDUCTIONS:
-        raise ValueError(f'reduction of {loss} is "mean", "sum" or "none"; got {reduction!r}')
+        raise ValueError(f'reduction of {loss} ({HERE.get()}) is "mean", "sum" or "none"; got {reduction!r}')
     if size == 0:
-        raise ValueError(f"{loss} got no examples at all, and there is no mean of nothing")
+        raise ValueError(f"{loss} ({HERE.get()}) got no examples at all, and there is no mean of nothing")
     return REDUCTIONS[reduction]

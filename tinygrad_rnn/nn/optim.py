@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.arguments import real
 from ..engine.tensor import Tensor
 from .module import Module, commit, replacement
 
@@ -96,8 +97,8 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, lr, weight_decay)
         self.betas, self.eps = betas, _at_least_zero("eps", eps)
-        if not all(0.0 <= beta < 1.0 for beta in betas):
-            raise ValueError(f"both betas of Adam are at least 0 and less than 1; got {betas}")
+        if np.shape(betas) != (2,) or not all(0.0 <= beta < 1.0 for beta in betas):
+            raise ValueError(f"betas of Adam are two numbers, both at least 0 and less than 1; got {betas}")
 
     def update(self, w: Array, g: Array, memory: Memory) -> tuple[Array, Memory]:
         beta1, beta2 = self.betas
@@ -116,7 +117,7 @@ def clip_grad_norm_(
     The factor is min(1, max_norm / (norm + 1e-6)), as in PyTorch (Pascanu, Mikolov and Bengio 2013).
     norm_type: 2, or any p >= 1, or math.inf for the largest element.
     error_if_nonfinite: raise RuntimeError if the norm is NaN or infinite, naming the parameters. (PyTorch's default is
-        False, which turns all gradients into NaN then.)
+        False, which turns all gradients into NaN then, or where the norm is infinite into NaN and 0.)
     Raises RuntimeError if no parameter has a gradient.
     """
     params = _with_gradients(parameters, "clip_grad_norm_")
@@ -129,7 +130,7 @@ def clip_grad_norm_(
             f"the norm of the gradients is {norm}; not finite are those of {', '.join(bad)}. Look for an overflow or a "
             "division by zero in the forward pass, or lower the learning rate"
         )
-    factor = min(1.0, _at_least_zero("max_norm", max_norm) / (norm + 1e-6))
+    factor = float(np.minimum(1.0, _at_least_zero("max_norm", max_norm) / (norm + 1e-6)))  # NaN, of a norm that is
     commit([(p, "_grad", np.asarray(p.grad * factor)) for p in params])
     return norm
 
@@ -187,6 +188,7 @@ def _called(p: Tensor) -> str:
 
 
 def _at_least_zero(name: str, value: float) -> float:
-    if not value >= 0:
+    number = real(value, name)
+    if not number >= 0:
         raise ValueError(f"{name} is at least 0; got {value}")
-    return value
+    return number
