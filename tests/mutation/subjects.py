@@ -27,7 +27,7 @@ _CELLS = ("rnn_step", "rnn_relu_step", "parts", "lstm_step", "gru_step", "gru_te
 _FORWARD = ("RNNCell.forward", "LSTMCell.forward", "GRUCell.forward")
 _LAYERS = ("unroll", "side_by_side", "AlongTime.__getitem__", "AlongTime.__len__", "AlongTime.__iter__")
 _LOOPS = ("RecurrentLayers._run", "RecurrentLayers._parts", "RecurrentLayers._weights")
-_STEPS = ("RNN._step", "LSTM._step", "GRU._step", "RNN.forward", "LSTM.forward", "GRU.forward")
+_STEPS = ("RNN._step", "LSTM._step", "GRU._step", "HiddenStateLayers.forward", "LSTM.forward")
 SUBJECTS = {
     subject.module: subject
     for subject in [

@@ -149,6 +149,13 @@ def test_a_module_list_is_a_list_that_opens_a_scope_for_each_of_its_modules():
         model.blocks.append(tg.Tensor(1.0))
 
 
+def test_a_part_of_a_model_takes_keywords_like_the_part_alone():
+    model = nn.Module()
+    model.encoder = nn.GRU(2, 3)
+    output, _ = model.encoder(np.ones((4, 1, 2)), start=7)
+    assert [output[t].place for t in range(4)] == [tg.Place("encoder/layer0", 7 + t) for t in range(4)]
+
+
 def test_zero_grad_forgets_all_gradients():
     model = Stack()
     model(np.ones((3, 2))).sum().backward()

@@ -151,7 +151,21 @@ class RecurrentLayers(Module):
         return ", ".join(words)
 
 
-class RNN(RecurrentLayers):
+class HiddenStateLayers(RecurrentLayers):
+    """What RNN and GRU share: nothing goes from step to step but h."""
+
+    def forward(self, x: Any, h: Any = None, *, start: int = 0) -> tuple[Tensor, Tensor]:
+        """The hidden states of the last layer, and the final ones of every layer and direction.
+
+        x: (time, batch, input), (batch, time, input) where batch_first, or (time, input) without a batch.
+        h: (layers * directions, batch, hidden), or None for zeros. start: the number of the first step.
+        -> output (time, batch, directions * hidden), laid out like x; h_n, shaped like h.
+        """
+        output, (h_n,) = self._run(x, None if h is None else (h,), start)
+        return output, h_n
+
+
+class RNN(HiddenStateLayers):
     """Layers of `RNNCell` over a sequence; sizes, options and parameters as in PyTorch, and see `RecurrentLayers`."""
 
     cell = RNNCell
@@ -178,16 +192,6 @@ class RNN(RecurrentLayers):
         rnn = RNN_STEPS[self.nonlinearity]
         return lambda x, state: (rnn(x, *state, *weights),)
 
-    def forward(self, x: Any, h: Any = None, *, start: int = 0) -> tuple[Tensor, Tensor]:
-        """The hidden states of the last layer, and the final ones of every layer and direction.
-
-        x: (time, batch, input), (batch, time, input) where batch_first, or (time, input) without a batch.
-        h: (layers * directions, batch, hidden), or None for zeros. start: the number of the first step.
-        -> output (time, batch, directions * hidden), laid out like x; h_n, shaped like h.
-        """
-        output, (h_n,) = self._run(x, None if h is None else (h,), start)
-        return output, h_n
-
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity!r}")
 
@@ -212,7 +216,7 @@ class LSTM(RecurrentLayers):
         return output, (h_n, c_n)
 
 
-class GRU(RecurrentLayers):
+class GRU(HiddenStateLayers):
     """Layers of `GRUCell` over a sequence; sizes, options and parameters as in PyTorch, and see `RecurrentLayers`.
 
     reset_after: True for the variant of PyTorch and cuDNN, False for that of the paper.
@@ -241,16 +245,6 @@ class GRU(RecurrentLayers):
     def _step(self, *weights: Any) -> Step:
         gru = GRU_STEPS[self.reset_after]
         return lambda x, state: (gru(x, *state, *weights),)
-
-    def forward(self, x: Any, h: Any = None, *, start: int = 0) -> tuple[Tensor, Tensor]:
-        """The hidden states of the last layer, and the final ones of every layer and direction.
-
-        x: (time, batch, input), (batch, time, input) where batch_first, or (time, input) without a batch.
-        h: (layers * directions, batch, hidden), or None for zeros. start: the number of the first step.
-        -> output (time, batch, directions * hidden), laid out like x; h_n, shaped like h.
-        """
-        output, (h_n,) = self._run(x, None if h is None else (h,), start)
-        return output, h_n
 
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
