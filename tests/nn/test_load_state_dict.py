@@ -157,7 +157,8 @@ def test_a_state_takes_the_dtype_of_the_model_and_tensors_and_lists_are_arrays_t
     model, state = Model(np.float32), other_state()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model.load_state_dict({name: tg.Tensor(a) for name, a in state.items()} | {"readout.bias": [0.5] * 5})
+        tensors = {name: tg.Tensor(a, requires_grad=True) for name, a in state.items()}
+        model.load_state_dict(tensors | {"readout.bias": [0.5] * 5})
     assert {p.dtype for p in model.parameters()} == {np.dtype(np.float32)}
     np.testing.assert_array_equal(model.readout.bias.data, np.full(5, 0.5, np.float32))
     np.testing.assert_array_equal(model.readout.weight.data, state["readout.weight"].astype(np.float32))

@@ -114,13 +114,28 @@ def test_replacing_an_attribute_replaces_the_parameter():
     assert list(block.parameters()) == []
 
 
-@pytest.mark.parametrize("hide", [list, tuple, lambda items: dict(enumerate(items))], ids=["list", "tuple", "dict"])
+HIDING = {
+    "list": list,
+    "tuple": tuple,
+    "dict": lambda items: dict(enumerate(items)),
+    "set": set,
+    "list in a dict": lambda items: {"all": [1, items]},
+}
+
+
+@pytest.mark.parametrize("hide", HIDING.values(), ids=HIDING)
 @pytest.mark.parametrize("what", [lambda: nn.Linear(1, 1), lambda: nn.Parameter([1.0])], ids=["module", "parameter"])
 def test_what_a_plain_container_would_hide_from_training_is_refused(hide, what):
     model = nn.Module()
     model.layers = hide([what()])
     with pytest.raises(TypeError, match=r"Module\.layers is a plain .*ModuleList"):
         list(model.parameters())
+
+
+def test_other_things_may_be_in_a_plain_container():
+    model = nn.Linear(1, 1)
+    model.sizes, model.words, model.fixed = [1, (2, 3)], {"a": {"b": np.ones(2)}}, [tg.Tensor(1.0)]
+    assert [name for name, _ in model.named_parameters()] == ["weight", "bias"]
 
 
 def test_a_child_may_know_its_parent():
@@ -209,6 +224,9 @@ def test_a_module_prints_as_a_tree():
         "RNN(2, 3, batch_first=True, nonlinearity='relu')"
     )
     assert repr(nn.Module()) == "Module()"
+    layer = nn.Linear(2, 3)
+    layer.after = nn.Linear(3, 1)
+    assert repr(layer) == "Linear(\n  2, 3\n  (after): Linear(3, 1)\n)"
 
 
 def test_the_weights_of_recurrent_modules_stay_column_by_column_in_memory():

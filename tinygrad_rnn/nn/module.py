@@ -228,10 +228,16 @@ def _described(array: Array) -> str:
     return f"shape {array.shape} {array.dtype}"
 
 
+_CONTAINERS = (list, tuple, dict, set, frozenset)
+
+
 def _refuse_hidden(module: Module, attribute: str, value: Any) -> None:
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    for item in inside:
-        if isinstance(item, Module | Parameter):
+    inside: list[Any] = [value] if isinstance(value, _CONTAINERS) else []
+    while inside:
+        item = inside.pop()
+        if isinstance(item, _CONTAINERS):
+            inside += item.values() if isinstance(item, dict) else item
+        elif isinstance(item, Module | Parameter):
             raise TypeError(
                 f"{type(module).__name__}.{attribute} is a plain {type(value).__name__} with a {type(item).__name__} "
                 "in it, which training and saving would miss: put modules into nn.ModuleList([...]), and make every "
