@@ -109,6 +109,14 @@ def test_leading_axes_give_the_stack_of_what_the_rows_give(f):
         close(column, tg.jvp(y, w, v), 1e-14)
 
 
+def test_several_directions_for_each_of_several_tensors():
+    x, scale = tg.Tensor([0.5, -1.5, 2.5], requires_grad=True), tg.Tensor(0.75, requires_grad=True)
+    y = (x * scale).tanh()
+    vx, vs = np.array([[1.0, 2.0, 3.0], [-1.0, 0.5, 0.25]]), np.array([2.0, -3.0])
+    together = tg.jvp(y, [x, scale], [vx, vs])
+    close(together, [tg.jvp(y, x, a) + tg.jvp(y, scale, b) for a, b in zip(vx, vs, strict=True)], 1e-14)
+
+
 @CASES
 def test_the_hessian_vector_product_is_the_difference_of_two_gradients(f):
     direction = RNG.normal(size=f(*leaves()).shape)
