@@ -88,18 +88,24 @@ def test_two_thousand_configurations_drawn_at_random_agree_with_pytorch():
     check_sweep(list(zip(configurations(2000), SWEEP, strict=True)))
 
 
-def test_float32_layers_stay_in_float32_and_close_to_float64():
-    for kind in ("RNN", "LSTM", "GRU"):
-        x = drawn(5, (6, 2, 3))
-        single = getattr(nn, kind)(3, 4, num_layers=2, rng=0, dtype=np.float32)
-        double = getattr(nn, kind)(3, 4, num_layers=2, rng=0)
-        y, state = single(x.astype(np.float32))
-        reference, _ = double(x)
-        assert y.dtype == np.float32
-        assert all(s.dtype == np.float32 for s in (state if kind == "LSTM" else (state,)))
-        np.testing.assert_allclose(y.data, reference.data, atol=2e-6)
-        y.sum().backward()
-        assert all(p.grad.dtype == np.float32 for p in single.parameters())
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_float32_layers_stay_in_float32_and_close_to_float64(kind, bidirectional):
+    single, double = (
+        getattr(nn, kind)(5, 16, num_layers=2, bidirectional=bidirectional, rng=0, dtype=dtype)
+        for dtype in (np.float32, np.float64)
+    )
+    x = drawn(5, (12, 3, 5))
+    y, state = single(x.astype(np.float32))
+    reference, _ = double(x)
+    assert y.dtype == np.float32
+    assert all(s.dtype == np.float32 for s in (state if kind == "LSTM" else (state,)))
+    np.testing.assert_allclose(y.data, reference.data, rtol=0, atol=2e-6)
+    y.sum().backward()
+    reference.sum().backward()
+    for p, q in zip(single.parameters(), double.parameters(), strict=True):
+        assert p.grad.dtype == np.float32
+        np.testing.assert_allclose(p.grad, q.grad, rtol=0, atol=2e-6 * np.abs(q.grad).max())
 
 
 def test_a_difference_in_one_element_is_noticed():
