@@ -87,6 +87,10 @@ OPERATIONS = {
     "m.reshape(2.0, 3.0)": (ValueError, "reshape", M, "(2.0, 3.0)", "whole numbers"),
     "empty.max()": (ValueError, "max", "«empty», shape (0, 2)", "largest", "empty"),
     "np.min(empty, axis=0)": (ValueError, "min", "«empty», shape (0, 2)", "smallest", "empty"),
+    "empty.logsumexp()": (ValueError, "logsumexp", "«empty», shape (0, 2)", "length 0"),
+    "empty.softmax(axis=0)": (ValueError, "softmax", "«empty», shape (0, 2)", "length 0"),
+    "empty.T.log_softmax()": (ValueError, "log_softmax", "shape (2, 0)", "length 0"),
+    "ids ** -1": (ValueError, "power", "«ids»", "Integers to negative integer powers", "allowed. Operands"),
     # Indices
     "w[3]": (IndexError, W, "3", "size 3"),
     "w[-4]": (IndexError, W, "-4", "size 3"),

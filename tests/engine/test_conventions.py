@@ -172,6 +172,18 @@ def test_squashing_functions_are_accurate_far_out(x):
     close(slope / (1 / (1 + np.exp(-x))), [1.0], 4e-16)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_sigmoid_underflows_where_the_smallest_numbers_end_and_not_before(dtype):
+    """exp(x), to the last bit that subnormal numbers have: a gate that is shut is not called a little open."""
+    smallest = np.finfo(dtype).smallest_subnormal
+    x = np.log(smallest) * np.array([2.0, 1.02, 0.99, 0.97, 0.9, 0.85], dtype)
+    y = tg.sigmoid(x).data
+    assert y.dtype == dtype
+    assert y.astype(bool).tolist() == [False, False, True, True, True, True]
+    for found, exponent in zip(y, x, strict=True):
+        assert abs(float(found) - np.exp(float(exponent))) <= float(smallest) + 2e-7 * np.exp(float(exponent))
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("f", [tg.sigmoid, tg.softplus, tg.tanh, tg.logsumexp, tg.softmax, tg.log_softmax])
 def test_no_overflow_and_no_warning_for_any_size_of_number(f, dtype):

@@ -101,6 +101,7 @@ def notice_conventions() -> None:
         test_conventions.test_squashing_functions_are_accurate_far_out(x)
     for f in (tg.sigmoid, tg.softplus, tg.tanh, tg.logsumexp, tg.softmax, tg.log_softmax):
         test_conventions.test_no_overflow_and_no_warning_for_any_size_of_number(f, np.float32)
+    test_conventions.test_the_sigmoid_underflows_where_the_smallest_numbers_end_and_not_before(np.float32)
     for dtype in (np.int64, np.int8, np.uint8):
         test_conventions.test_squashing_functions_of_other_numbers_have_the_same_values(dtype)
     test_conventions.test_logsumexp_of_nothing_possible_is_minus_infinity_without_a_warning()

@@ -181,13 +181,15 @@ _LARGEST_EXPONENT = {c: np.asarray(np.log(np.finfo(c).max) - 1, c) for c in _ONE
 
 
 def _sigmoid(x: Array) -> Any:
-    """1 / (1 + exp(-x)), to full relative accuracy on the left, and without overflow there: a forget gate at
-    x = -40 is 4e-18, not 0."""
+    """1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)): that keeps its relative accuracy on the left until exp(x) itself
+    underflows (a forget gate at x = -40 is 4e-18, not 0), and on the right no exp(x) needs to be larger than the
+    largest number, since the quotient is 1 long before."""
     kind = x.dtype.char
     if kind not in _ONE:
-        return _sigmoid(x.astype(np.float64))  # of whole numbers, among which -x may wrap around
+        return _sigmoid(x.astype(np.float64))
     one = _ONE[kind]
-    return one / (one + np.exp(np.minimum(-x, _LARGEST_EXPONENT[kind])))
+    e = np.exp(np.minimum(x, _LARGEST_EXPONENT[kind]))
+    return e / (one + e)
 
 
 def _softplus(x: Array) -> Array:

@@ -834,13 +834,16 @@ _HINTS = {
     "broadcast_to": "Shapes broadcast from the right: a size stays, or grows from 1",
     "max": "Nothing is the largest element of an empty tensor",
     "min": "Nothing is the smallest element of an empty tensor",
+    "logsumexp": "Along an axis of length 0 there is nothing to sum",
+    "softmax": "Along an axis of length 0 there is nothing to compare",
+    "log_softmax": "Along an axis of length 0 there is nothing to compare",
 }
 
 
 def _explained(error: Exception, primitive: Primitive, inputs: Sequence[Tensor], params: Any) -> Exception:
     """What is wrong with the operands, in our words where NumPy's are about its own insides."""
     kind = next(k for k in (IndexError, ValueError, TypeError) if isinstance(error, k))
-    reason = _HINTS.get(primitive.name, str(error).strip())
+    reason = _HINTS.get(primitive.name, str(error).strip().removesuffix("."))
     if "broadcast together" in reason:
         reason = "Shapes broadcast from the right: each two sizes must be equal, or one of them 1"
     operands = "; ".join(describe(x) for x in inputs)
