@@ -305,3 +305,12 @@ def test_naming_a_named_tensor_makes_a_new_one():
     assert (x.name, h.name, h.primitive.name) == ("x", "h", "identity")
     unnamed = x * 2.0
     assert unnamed.named("a") is unnamed
+
+
+@pytest.mark.parametrize("ids", [[], np.zeros((0, 2), int), 1, np.int64(1), tg.Tensor([[0, 1], [1, 1]])])
+def test_rows_are_looked_up_by_whole_numbers_of_any_shape(ids):
+    table = tg.Tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    rows = np.asarray(ids.data if isinstance(ids, tg.Tensor) else ids, dtype=int)
+    y = tg.embedding(table, rows if np.size(ids) == 0 else ids)
+    equal(y.data, table.data[rows])
+    equal(tg.grad(y.sum(), table)[:, 0], [(rows == 0).sum(), (rows == 1).sum()])
