@@ -288,6 +288,19 @@ def test_an_element_of_a_stack_is_the_very_tensor_that_was_stacked():
         assert stacked[1, 0].inputs == (states[1],)
 
 
+def test_that_holds_for_every_axis_that_they_were_stacked_along():
+    states = [leaf(2, 3) * float(t) for t in range(4)]
+    sideways, last = tg.stack(states, axis=1), tg.stack(states, axis=-1)
+    for t in range(4):
+        assert sideways[:, t] is states[t]
+        assert last[:, :, t] is states[t]
+        assert sideways[:, t, 1:].inputs == (states[t],)
+    for part in (sideways[0, 2], sideways[:1, 2], sideways[:, 2:3], last[..., 1], last[:, 1]):
+        assert all(part is not state for state in states)
+    np.testing.assert_array_equal(sideways[:1, 2].data, states[2].data[:1])
+    np.testing.assert_array_equal(last[:, 1].data, np.stack([x.data[:, 1] for x in states], axis=-1))
+
+
 def test_that_holds_for_numpy_integers_too():
     states = [leaf(3) * 1.0, leaf(3) * 2.0]
     assert tg.stack(states)[np.int64(1)] is states[1]

@@ -85,6 +85,23 @@ def test_a_decorated_function_runs_inside_keeps_its_name_and_may_recurse():
     assert here() == tg.Place()
 
 
+def test_a_decorated_function_takes_keywords_too():
+    @tg.scope("f")
+    def plain(a, *, b):
+        return a, b, here().scope
+
+    @tg.scope("f")
+    def generator(a, *, b):
+        yield a, b, here().scope
+
+    @tg.scope("f")
+    async def coroutine(a, *, b):
+        return a, b, here().scope
+
+    expected = (1, 2, "f")
+    assert plain(1, b=2) == next(generator(1, b=2)) == asyncio.run(coroutine(1, b=2)) == expected
+
+
 def test_a_decorated_method_and_a_decorated_lambda():
     class Model:
         @tg.no_grad()

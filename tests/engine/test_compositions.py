@@ -83,3 +83,31 @@ def test_joining_side_by_side_and_one_below_the_other(join, xs):
     weights = np.linspace(0.5, 1.5, expected.size).reshape(expected.shape)
     assert tg.gradcheck(lambda a, b: ours([a, b]) * weights, *map(np.asarray, xs), order=2)
     assert tg.gradcheck(lambda a: numpys([a, xs[1]]) * weights, np.asarray(xs[0]), order=2)
+
+
+EINSUMS = {
+    "ii": [(3, 3)],
+    "ii->i": [(3, 3)],
+    "iij->j": [(2, 2, 3)],
+    "jii->ij": [(3, 2, 2)],
+    "iji": [(2, 3, 2)],
+    "iii->i": [(2, 2, 2)],
+    "ijij->ij": [(2, 3, 2, 3)],
+    "...ii->...i": [(2, 3, 3)],
+    "ii,ij->j": [(2, 2), (2, 3)],
+    "ii,jj": [(2, 2), (3, 3)],
+    "dcba": [(1, 2, 3, 2)],
+    "zb,ba": [(2, 3), (3, 2)],
+    "...ji": [(2, 3, 2)],
+    "b...,ba...": [(2, 3), (2, 2, 3)],
+    "bh,gh->bg": [(2, 3), (4, 3)],
+}
+
+
+@pytest.mark.parametrize("subscripts", EINSUMS)
+def test_einsum_with_repeated_letters_dots_and_without_an_arrow(subscripts):
+    xs = spread(generator(subscripts), -2.1, 2.1, *EINSUMS[subscripts])
+    expected = np.einsum(subscripts, *xs)
+    close(tg.einsum(subscripts, *xs).data, expected, 1e-15)
+    weights = np.linspace(0.5, 1.5, expected.size).reshape(expected.shape)
+    assert tg.gradcheck(lambda *ts: tg.einsum(subscripts, *ts) * weights, *xs, order=2)

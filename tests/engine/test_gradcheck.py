@@ -60,6 +60,44 @@ def test_a_rule_that_is_wrong_only_when_differentiated_again_is_caught_by_order_
         tg.gradcheck(f, X, order=2)
 
 
+def mixed_twice(g, y, x):
+    """The rule of square; on Tensors, one whose derivative has errors that add up to 0 over all elements."""
+    mixed = x[..., ::-1] - x
+    return g * (2 * x) + (mixed - mixed.detach() if isinstance(x, tg.Tensor) else 0.0)
+
+
+def test_elements_that_are_exchanged_are_caught_also_where_all_slopes_are_the_same(monkeypatch):
+    monkeypatch.setattr(p.square, "rules", (mixed_twice,))
+    assert tg.gradcheck(tg.square, X)
+    with pytest.raises(GradcheckError, match="gradient of the gradient"):
+        tg.gradcheck(tg.square, X, order=2)
+    monkeypatch.setattr(p.negative, "rules", (lambda g, y, x: -g[..., ::-1],))
+    with pytest.raises(GradcheckError):
+        tg.gradcheck(tg.negative, X)
+
+
+def test_errors_are_relative_to_the_largest_derivative(monkeypatch):
+    assert tg.gradcheck(lambda x: x**5 * 1e6, X, order=2)
+    assert tg.gradcheck(tg.abs, [1e6, -2e6])
+    assert tg.gradcheck(lambda x: abs(x) * 1e6, X)
+    right = p.tanh.rules[0]
+    monkeypatch.setattr(p.tanh, "rules", (lambda g, y, x: right(g, y, x) * (1 + 1e-11),))
+    with pytest.raises(GradcheckError, match="by more than 1e-12"):
+        tg.gradcheck(lambda x: x.tanh() * 1e6, X)
+
+
+def test_one_operation_that_is_not_analytic_is_enough_for_real_differences():
+    assert tg.gradcheck(lambda x: abs(x) + x.exp(), X - 1.0)
+    assert tg.gradcheck(lambda x: x.exp() + abs(x), X - 1.0)
+
+
+def test_what_is_not_a_number_is_the_worst(monkeypatch):
+    monkeypatch.setattr(p.exp, "rules", (lambda g, y, x: np.where(x == 0.5, np.nan, g * 2.0),))
+    with pytest.raises(GradcheckError, match="wrong in 3 of 3") as caught:
+        tg.gradcheck(tg.exp, [0.1, 0.5, 3.0])
+    assert str(caught.value).splitlines()[2].startswith("input 0[1] ")
+
+
 @pytest.mark.parametrize("factor", [1 + 1e-6, 1 - 1e-6, 1 + 1e-7])
 @pytest.mark.parametrize("f", [tg.abs, tg.relu, tg.max, lambda x: tg.maximum(x, 1.0), lambda x: tg.clip(x, 0.5, 9.0)])
 def test_real_differences_catch_a_factor_of_a_ten_millionth(f, factor, monkeypatch):
