@@ -314,3 +314,15 @@ def test_rows_are_looked_up_by_whole_numbers_of_any_shape(ids):
     y = tg.embedding(table, rows if np.size(ids) == 0 else ids)
     equal(y.data, table.data[rows])
     equal(tg.grad(y.sum(), table)[:, 0], [(rows == 0).sum(), (rows == 1).sum()])
+
+
+def test_a_tensor_prints_its_numbers_and_where_they_are_from():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    with tg.scope("encoder"), tg.step(2):
+        y = (w * 2.0).named("y")
+    assert repr(w) == "Tensor([1., 2.], name='w', requires_grad=True)"
+    assert repr(y) == f"{y}" == "Tensor([2., 4.], name='y', made by multiply at encoder, step 2)"
+    assert repr(w * 2.0) == "Tensor([2., 4.], made by multiply)"
+    assert repr(tg.Tensor(np.float32(0.5))) == "Tensor(0.5, dtype=float32)"
+    assert f"{y[1]:.2f}" == "4.00"
+    assert len(repr(tg.Tensor(np.zeros((500, 500))))) < 300
