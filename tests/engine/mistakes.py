@@ -190,8 +190,6 @@ LEAVING_THE_TAPE = {
     "np.multiply(w, 2.0, out=a)": (TypeError, "np.multiply", "out="),
     "np.sum(m, 0, float)": (TypeError, "positional"),
     "np.median(w)": (TypeError, "np.median", "gradient", ".data"),
-    "w.numpy()": (AttributeError, "Tensor", "'numpy'", "x.data"),
-    "w.view(3, 1)": (AttributeError, "Tensor", "'view'", "x.reshape"),
     "w.tahn()": (AttributeError, "Tensor", "'tahn'"),
     "np.sum(w, out=np.zeros(()))": (TypeError, "np.sum", "'out'"),
     "np.sum(w, dtype=float)": (TypeError, "np.sum", "'dtype'"),

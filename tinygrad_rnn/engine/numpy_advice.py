@@ -1,4 +1,4 @@
-"""What to do where NumPy has a function, or an array a method, that a Tensor has not: by what it means."""
+"""What to do where NumPy has a function that does not work on a Tensor: by what it means."""
 
 from __future__ import annotations
 
@@ -95,44 +95,6 @@ INSTEAD = {
 }
 _OTHERS = {call.split("(")[0]: (call, other) for call, other in INSTEAD.items()}
 
-# The same for methods, of NumPy's arrays and of PyTorch's tensors.
-INSTEAD_OF_METHODS = {
-    "numpy": "x.data",
-    "tolist": "x.data.tolist()",
-    "copy": "x itself, which nothing changes, or x.detach()",
-    "clone": "x itself, which nothing changes, or x.detach()",
-    "flatten": "x.reshape(-1)",
-    "ravel": "x.reshape(-1)",
-    "view": "x.reshape(2, -1)",
-    "t": "x.T",
-    "permute": "x.transpose(1, 0)",
-    "unsqueeze": "x.expand_dims(0)",
-    "expand": "x.broadcast_to((3, 4))",
-    "chunk": "x.split(2, axis=1)",
-    "index_select": "x[[0, 2]]",
-    "masked_fill": "tg.where(mask, value, x)",
-    "clamp": "x.clip(0.0, 1.0)",
-    "mul": "x * y",
-    "sub": "x - y",
-    "div": "x / y",
-    "neg": "-x",
-    "pow": "x ** y",
-    "mm": "x @ y",
-    "bmm": "x @ y",
-    "norm": "x.square().sum().sqrt()",
-    "argmax": "x.data.argmax()",
-    "argmin": "x.data.argmin()",
-    "argsort": "x.data.argsort()",
-    "all": "x.data.all()",
-    "any": "x.data.any()",
-    "float": "x.astype(np.float32)",
-    "double": "x.astype(np.float64)",
-    "long": "x.astype(np.int64)",
-    "to": "x.astype(np.float32)",
-    "requires_grad_": "x.requires_grad = True",
-    "retain_grad": 'loss.backward(keep="all")',
-}
-
 _STEPWISE = """
     all allclose any argmax argmin argpartition argsort argwhere array_equal array_equiv around bincount ceil
     count_nonzero digitize fix flatnonzero floor floor_divide heaviside histogram isclose isfinite isin isinf
@@ -159,9 +121,3 @@ def unsupported(name: str, supported: Iterable[str]) -> str:
         f"its gradient is not known. Those that do: {', '.join(listed)}. To leave the gradient behind on purpose, give "
         "it the plain array t.data."
     )
-
-
-def no_attribute(name: str) -> str:
-    """That a Tensor has no such attribute, and what to write instead."""
-    instead = f"; for x.{name}() write {INSTEAD_OF_METHODS[name]}" if name in INSTEAD_OF_METHODS else ""
-    return f"a Tensor has no attribute {name!r}{instead}"

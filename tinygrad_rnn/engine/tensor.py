@@ -9,7 +9,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, Union
+from typing import Any, Literal, NoReturn, TypeAlias, Union
 
 import numpy as np
 
@@ -28,7 +28,6 @@ from .arguments import (
     shortened,
     whole,
 )
-from .numpy_advice import no_attribute
 from .numpy_protocol import spelled
 from .primitives import Array, Primitive
 from .sweep import describe, sweep, tape
@@ -655,11 +654,6 @@ class Tensor(p.Recorded):
                 "use .data; to join tensors use tg.stack or tg.concatenate"
             )
         return np.array(self.value, dtype=dtype)
-
-    if not TYPE_CHECKING:  # where it would say that there is every attribute
-
-        def __getattr__(self, name: str) -> NoReturn:
-            raise AttributeError(no_attribute(name), name=name, obj=self)
 
     def __float__(self) -> float:
         return float(self._number("float"))
