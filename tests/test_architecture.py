@@ -42,9 +42,22 @@ ENGINE = {
     "check": 4.0,
 }
 
+# The layers of the pictures: a sub-package imports only from itself and from those with a smaller number.
+GRAPH = {
+    "text": 0,  # labels and numbers as text
+    "views": 1,  # tape -> plain data
+    "looks": 2,  # plain data -> shapes, strokes and text
+    "layout": 3,  # -> coordinates
+    "chain": 4,  # -> coordinates, of cells
+    "pictures": 5,  # -> DOT text -> PNG, SVG and PDF
+    "plots": 6,
+    "animation": 6,
+    "__init__": 7,
+}
+
 NEVER_IMPORTED = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "ctypes"}
 NEVER_CALLED = {"eval", "exec", "compile", "__import__", "system", "popen", "getoutput", "getstatusoutput"}
-SCRIPTS = {Path("graph/bundled.py")}  # run as processes of their own, and imported by nobody
+SCRIPTS = {Path("graph/pictures/bundled.py")}  # run as processes of their own, and imported by nobody
 ONLY_WHERE_NEEDED = {"matplotlib", "PIL", "pygraphviz", "tqdm", "safetensors"}  # extras: imported inside functions only
 
 
@@ -71,21 +84,16 @@ def imported_modules(path, nodes=None):
 
 
 def ours(path):
-    """(room, module) of what a file imports from this package; room is "" for the package's root."""
+    """The module of each thing that a file imports from this package, as its path: room/module, or room/part/module."""
     for name in imported_modules(path):
         head, *rest = name.split(".")
         if head == "tinygrad_rnn":
-            yield (rest[0], rest[1] if len(rest) > 1 else "__init__") if rest else ("", "__init__")
+            inside = "/".join(rest)
+            yield inside if inside and not PACKAGE.joinpath(inside).is_dir() else f"{inside}/__init__".strip("/")
 
 
 def graph_of_imports():
-    def named(room, module):
-        return f"{room}/{module}" if room else module
-
-    return {
-        named(relative.parent.as_posix().strip("."), relative.stem): {named(*target) for target in ours(path)}
-        for path, relative in FILES.items()
-    }
+    return {relative.with_suffix("").as_posix(): set(ours(path)) for path, relative in FILES.items()}
 
 
 def test_every_room_and_every_engine_module_is_in_the_tables():
@@ -99,22 +107,43 @@ def test_a_room_imports_only_the_rooms_it_stands_on(path):
     room = FILES[path].parts[0] if len(FILES[path].parts) > 1 else None
     if room is None:
         return  # the front door
-    for other, module in ours(path):
-        assert other == room or other in ROOMS[room], f"{FILES[path]} imports {other}/{module}"
+    for imported in ours(path):
+        other, _, module = imported.partition("/")
+        assert other == room or other in ROOMS[room], f"{FILES[path]} imports {imported}"
         assert other in (room, "engine") or module == "__init__", f"{FILES[path]} enters {other} by {module}"
 
 
 @pytest.mark.parametrize("module", sorted(ENGINE))
 def test_an_engine_module_imports_only_from_lower_layers(module):
-    for room, imported in ours(PACKAGE / "engine" / f"{module}.py"):
+    for room, imported in (name.split("/") for name in ours(PACKAGE / "engine" / f"{module}.py")):
         assert room == "engine"
         assert ENGINE[imported] < ENGINE[module], f"{module} ({ENGINE[module]}) imports {imported} ({ENGINE[imported]})"
+
+
+GRAPH_FILES = {path: relative for path, relative in FILES.items() if relative.parts[0] == "graph"}
+
+
+def part_of_graph(name):
+    """text of graph/text/labels, __init__ of graph/__init__."""
+    return name.split("/")[1]
+
+
+def test_every_part_of_the_pictures_is_in_the_table():
+    assert {part_of_graph(relative.with_suffix("").as_posix()) for relative in GRAPH_FILES.values()} == set(GRAPH)
+
+
+@pytest.mark.parametrize("path", GRAPH_FILES, ids=[str(r) for r in GRAPH_FILES.values()])
+def test_a_part_of_the_pictures_imports_only_from_itself_and_from_lower_layers(path):
+    part = part_of_graph(GRAPH_FILES[path].with_suffix("").as_posix())
+    for imported in (part_of_graph(name) for name in ours(path) if name.startswith("graph/")):
+        assert imported == part or GRAPH[imported] < GRAPH[part], f"{part} ({GRAPH[part]}) imports {imported}"
 
 
 def test_there_is_no_import_cycle_anywhere():
     remaining = graph_of_imports()
     assert len(remaining) > 15  # the reader of imports sees the files
     assert "engine/primitives" in remaining["engine/tensor"]  # and what is in them
+    assert "graph/text/labels" in remaining["graph/looks/style"]
     while remaining:
         free = [name for name, imports in remaining.items() if not (imports - {name}) & remaining.keys()]
         assert free, f"these import one another in a circle: {sorted(remaining)}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinygrad_rnn.graph import render as renderer
+from tinygrad_rnn.graph.pictures import render as renderer
 
 
 @pytest.fixture

@@ -1,23 +1,15 @@
 """Pictures: a tape as plain data, as DOT text, as PNG, SVG and PDF.
 
-    figure.py (with window.py, summary.py)    tape -> nodes and edges, plain data
-    folding.py, cells.py, rolled.py           tape -> folded: nodes and edges for `cells` and `rolled`
-    blocks.py, insides.py, cell_layout.py, chain.py, trunks.py, marks.py    where folded nodes stand, and their text
-    columns.py, runs.py, states.py            which nodes belong together: steps, scopes, the lines of states
-    layout.py, alike.py                       rows and places inside one step, the same for all steps alike
-    placement.py, boxes.py, wires.py, edges.py, curves.py    the steps beside each other, borders, lines
-    flow.py, flow_look.py                     shares of the gradient on nodes and edges, and how they are drawn
-    highlight.py                              a gate in colour, the rest grey
-    overlay.py, captions.py                   what is laid over a figure, and where numbers on edges stand
-    contents.py                               numbers, slopes and saturation inside nodes
-    style.py, labels.py, legend.py, alt.py    shapes and colours, text
-    dot.py, render.py, drawing.py             DOT text, pictures, what the user holds
-    coordinates.py                            the same as data with coordinates, for those who draw it themselves
-    sweep_frames.py, animation.py             the backward sweep, picture by picture
-    plot.py, plot_*.py                        plots: ledger, lags, spectrum, gates, Jacobians
-    accessible.py, files.py                   words inside the pictures; files, all or nothing
+    text/       labels and numbers as short text that is safe to print
+    views/      tape -> nodes and edges, plain data: every operation, folded, rolled up, windowed, with flow
+    looks/      plain data -> shapes, colours, lines of text, what is laid over them, the legend, alt text
+    layout/     nodes with sizes -> coordinates: rows, columns, boxes, curves
+    chain/      the same for cells beside each other in time
+    pictures/   -> DOT text -> PNG, SVG and PDF; or the coordinates as data, for those who draw themselves
+    plots/      ledger, lags, spectrum, gates, Jacobians
+    animation/  the backward sweep, picture by picture
 
-No module here knows of networks or the debugger, and of traces only flow.py and what draws it.
+Each imports only from those above it. None knows of networks or the debugger, and of traces only flow and plots do.
 """
 
 from __future__ import annotations
@@ -28,27 +20,27 @@ from pathlib import Path
 
 from ..engine.tensor import Tensor
 from ..trace import Flow, GradientTrace, Route
-from .animation import animated
-from .cells import cells
-from .contents import checked_facts, contents
-from .coordinates import Geometry, PlacedBox, PlacedEdge, PlacedNode, geometry_of
-from .drawing import Drawing
-from .figure import Figure, ancestors, figure
-from .files import check_place, write
-from .flow import currents, flow_asked_for
-from .flow_look import ROOM, overlay
-from .highlight import highlighted
-from .labels import Line, visible
-from .plot import Plot
-from .plot_gates import plot_gates
-from .plot_jacobians import plot_jacobians
-from .plot_lags import plot_lags
-from .plot_tables import plot_ledger, plot_spectrum
-from .render import RenderError
-from .rolled import rolled
-from .style import SHOWN
-from .summary import Value
-from .summary import summary as summarise
+from .animation.film import animated
+from .looks.contents import checked_facts, contents
+from .looks.flow_look import ROOM, overlay
+from .looks.highlight import highlighted
+from .looks.style import SHOWN
+from .pictures.coordinates import Geometry, PlacedBox, PlacedEdge, PlacedNode, geometry_of
+from .pictures.drawing import Drawing
+from .pictures.files import check_place, write
+from .pictures.render import RenderError
+from .plots.gates import plot_gates
+from .plots.jacobians import plot_jacobians
+from .plots.lags import plot_lags
+from .plots.plot import Plot
+from .plots.tables import plot_ledger, plot_spectrum
+from .text.labels import Line, visible
+from .text.summary import Value
+from .text.summary import summary as summarise
+from .views.cells import cells
+from .views.figure import Figure, ancestors, figure
+from .views.flow import currents, flow_asked_for
+from .views.rolled import rolled
 
 __all__ = [
     "Drawing",

@@ -1,0 +1,241 @@
+"""The views `cells` and `rolled`: partitions of the tape, laid out without overlaps, states straight."""
+
+import time
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tests.graph import samples
+from tests.graph.views.test_folding import check_partition
+from tinygrad_rnn import nn
+from tinygrad_rnn.graph import draw
+from tinygrad_rnn.graph.chain.placement import place_cells
+from tinygrad_rnn.graph.looks.marks import cell_lines, cell_size
+from tinygrad_rnn.graph.looks.style import LOOKS, kind_of
+from tinygrad_rnn.graph.views.cells import cells
+from tinygrad_rnn.graph.views.rolled import over_time, rolled
+
+VIEWS = {"cells": cells, "rolled": rolled}
+
+
+def recurrent(kind, steps=4, hidden=3, **options):
+    net = getattr(nn, kind)(2, hidden, rng=0, **options)
+    xs = tg.Tensor(np.random.default_rng(1).normal(size=(steps, 1, 2)), True, "xs")
+    return (net(xs)[0] ** 2.0).sum().named("loss")
+
+
+def deep(layers=5):
+    x = tg.Tensor([[1.0, 2.0]], True, "x")
+    for k in range(layers):
+        with tg.scope(f"layer{k}"):
+            w = tg.Tensor([[0.5, -0.2], [0.1, 0.3]], True, "w")
+            x = (x @ w).tanh().named("h")
+    return x.sum().named("loss")
+
+
+def own_cell(steps=4, named=True):
+    """A leaky integrator, written without scopes."""
+    w = tg.Tensor([[0.5, -0.2], [0.1, 0.3]], True, "w")
+    v = tg.Tensor([[1.0, 2.0]])
+    for _, x in tg.steps(list(np.ones((steps, 1, 2)))):
+        v = 0.9 * v + (v @ w + x).tanh()
+        v = v.named("v") if named else v
+    return v.sum()
+
+
+PROGRAMS = {
+    **samples.ALL,
+    "nn.RNN": lambda: recurrent("RNN"),
+    "nn.LSTM": lambda: recurrent("LSTM"),
+    "nn.GRU": lambda: recurrent("GRU"),
+    "nn two layers": lambda: recurrent("LSTM", num_layers=2),
+    "nn bidirectional": lambda: recurrent("GRU", bidirectional=True, num_layers=2),
+    "deep": deep,
+    "own_cell": own_cell,
+    "own_cell_unnamed": lambda: own_cell(named=False),
+}
+
+
+def placed(fig):
+    return place_cells(fig, lambda n: cell_size(n, cell_lines(n), LOOKS[kind_of(n)]))[1]
+
+
+def rectangles(place):
+    for v, (x, y) in place.at.items():
+        wide, high = place.sizes[v]
+        yield v, (x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
+
+
+def overlap(a, b):
+    return min(a[2], b[2]) - max(a[0], b[0]) > 0.01 and min(a[3], b[3]) - max(a[1], b[1]) > 0.01
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_use_is_in_exactly_one_edge_or_inside_one_node(name, view):
+    loss = PROGRAMS[name]()
+    check_partition(VIEWS[view]([loss]), [loss])
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_any_program_is_folded_without_loss_and_drawn(view):
+    for seed in range(60):
+        outputs = samples.random_program(seed)
+        fig = VIEWS[view](outputs)
+        check_partition(fig, outputs)
+        check_apart(placed(fig), fig)
+
+
+def check_apart(place, fig):
+    nodes = list(rectangles(place))
+    for (u, a), (v, b) in combinations(nodes, 2):
+        assert not overlap(a, b), (u, v)
+    inside = {v: box for box in place.boxes for v in box.nodes}
+    for one, other in combinations(place.boxes, 2):
+        assert not overlap(one.border, other.border)
+    for v, (left, low, right, high) in nodes:
+        if v in inside:
+            border = inside[v].border
+            assert border[0] <= left
+            assert border[1] <= low
+            assert right <= border[2]
+            assert high <= border[3] - 20  # below the heading
+        else:
+            assert not any(overlap((left, low, right, high), box.border) for box in place.boxes)
+    assert len(place.curves) == len(fig.edges)
+    for e, curve in zip(fig.edges, place.curves, strict=True):
+        (x, y), (wide, high) = place.at[e.target], place.sizes[e.target]
+        assert abs(curve.tip[0] - x) <= wide / 2 + 0.01
+        assert abs(curve.tip[1] - y) <= high / 2 + 0.01
+        (x, y), (wide, high) = place.at[e.source], place.sizes[e.source]
+        assert abs(curve.points[0][0] - x) <= wide / 2 + 0.01
+        assert abs(curve.points[0][1] - y) <= high / 2 + 0.01
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_nothing_overlaps_and_every_line_leads_from_its_source_to_its_target(name, view):
+    fig = VIEWS[view]([PROGRAMS[name]()])
+    check_apart(placed(fig), fig)
+
+
+@pytest.mark.parametrize("make", [lambda: recurrent("LSTM"), lambda: samples.lstm(steps=40), samples.lstm])
+def test_the_cell_state_is_a_straight_line_along_the_top_and_the_hidden_state_at_the_bottom(make):
+    fig = cells([make()])
+    place = placed(fig)
+    names = {n.id: n.name for n in fig.nodes}
+    heights = {name: {y for v, (_, y) in place.at.items() if names[v] == name} for name in "ifgoch"}
+    assert all(len(found) == 1 for found in heights.values())
+    assert max(heights["c"]) > max(h for name in "ifgoh" for h in heights[name])
+    assert min(heights["h"]) < min(h for name in "ifgoc" for h in heights[name])
+    gaps = {n.id for n in fig.nodes if n.gap is not None}
+    straight = 0
+    for e, curve in zip(fig.edges, place.curves, strict=True):
+        if e.crossing and (names[e.source] in ("c", "h") or e.source in gaps):
+            assert len({round(y, 6) for _, y in (*curve.points, curve.tip)}) == 1
+            straight += 1
+    assert straight == sum(e.crossing for e in fig.edges)
+
+
+def test_every_step_is_the_same_figure():
+    fig = cells([recurrent("GRU", steps=5)])
+    place = placed(fig)
+    shapes = []
+    for box in place.boxes:
+        left, low, *_ = box.border
+        shapes.append([(round(place.at[v][0] - left, 6), round(place.at[v][1] - low, 6)) for v in box.nodes])
+    assert len(shapes) == 5
+    assert all(shape == shapes[0] for shape in shapes)
+
+
+def test_layers_stand_above_each_other_and_the_backward_direction_runs_from_right_to_left():
+    fig = cells([recurrent("LSTM", num_layers=2)])
+    place = placed(fig)
+    low = {(box.scope, box.step): box.border[1] for box in place.boxes}
+    assert all(low["layer1", t] > low["layer0", t] for t in range(4))
+    fig = cells([recurrent("RNN", bidirectional=True)])
+    place = placed(fig)
+    nodes = {n.id: n for n in fig.nodes}
+    for e, curve in zip(fig.edges, place.curves, strict=True):
+        if e.crossing and nodes[e.source].scope == nodes[e.target].scope:
+            is_back = nodes[e.source].scope.endswith("reverse")
+            assert (curve.tip[0] < curve.points[0][0]) == is_back
+
+
+def test_a_deep_net_is_one_box_for_each_layer_from_left_to_right():
+    place = placed(cells([deep(layers=6)]))
+    assert [box.scope for box in sorted(place.boxes, key=lambda b: b.border[0])] == [f"layer{k}" for k in range(6)]
+
+
+def test_a_cell_of_ones_own_is_one_box_for_each_step_with_its_state_in_a_straight_line():
+    for named in (True, False):
+        fig = cells([own_cell(named=named)])
+        place = placed(fig)
+        assert [box.step for box in place.boxes] == [0, 1, 2, 3]
+        for e, curve in zip(fig.edges, place.curves, strict=True):
+            mark = next(n for n in fig.nodes if n.id == e.target)
+            if e.crossing and mark.operation == "multiply":
+                assert len({round(y, 6) for _, y in curve.points}) == 1
+
+
+def test_lags_in_the_rolled_view_are_differences_of_steps_and_states_go_round():
+    fig = rolled([samples.encoder_decoder(steps=4)])
+    assert Counter(e.lag for e in fig.edges if e.crossing).keys() == {1, 2}
+    assert all((e.lag != 0) == e.crossing for e in fig.edges)
+    fig = rolled([recurrent("LSTM")])
+    loops = {next(n.name for n in fig.nodes if n.id == e.source): e.lag for e in fig.edges if e.crossing}
+    assert loops == {"c": 1, "h": 1}
+    assert all(e.lag == -1 for e in rolled([samples.bidirectional()]).edges if e.crossing and len(e.uses) and e.lag < 0)
+
+
+def test_values_in_the_rolled_view_are_those_over_all_steps():
+    loss = recurrent("LSTM", steps=6)
+    values = np.stack([t.value for t in _ancestors(loss) if t.name == "c"])
+    (c,) = [n for n in rolled([loss]).nodes if n.name == "c"]
+    assert c.steps == 6
+    assert (c.value.low, c.value.high) == (values.min(), values.max())
+    assert c.value.mean == pytest.approx(values.mean(), rel=1e-14)
+    mixed = over_time([np.array([1.0, np.nan]), np.array([3.0]), np.array([])])
+    assert (mixed.low, mixed.high, mixed.mean, mixed.nans) == (1.0, 3.0, 2.0, 1)
+
+
+def _ancestors(loss):
+    found, to_visit = {}, [loss]
+    while to_visit:
+        t = to_visit.pop()
+        if t.index not in found:
+            found[t.index] = t
+            to_visit += t.inputs
+    return found.values()
+
+
+def test_the_rolled_view_of_many_steps_is_as_large_as_that_of_few():
+    few, many = rolled([samples.lstm(steps=3)]), rolled([samples.lstm(steps=60)])
+    assert (len(few.nodes), len(few.edges)) == (len(many.nodes), len(many.edges))
+
+
+def test_steps_of_a_rolled_view_are_refused():
+    with pytest.raises(ValueError, match="'cells'"):
+        draw(samples.rnn(), "rolled", steps=(0, 2))
+    with pytest.raises(ValueError, match="'rolled'"):
+        draw(samples.rnn(), "folded")
+
+
+def test_a_folded_chain_of_100_000_operations_says_so():
+    x = tg.Tensor(1.0, True, "x")
+    for _ in range(100_000):
+        x = x + 1.0
+    drawing = draw(x.named("y"), "cells")
+    assert len(drawing.figure.nodes) == 2
+    assert "100,000 operations" in drawing.dot
+
+
+def test_200_steps_of_an_lstm_are_drawn_in_time():
+    loss = recurrent("LSTM", steps=200)
+    begin = time.process_time()
+    drawing = draw(loss, "cells", steps=(0, 200))
+    assert time.process_time() - begin < 2
+    assert len({n.step for n in drawing.figure.nodes if n.step is not None}) == 200

@@ -1,0 +1,198 @@
+"""Where things stand: nothing overlaps, time runs to the right, computation upwards, steps look alike."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinygrad_rnn as tg
+from tests.graph import samples
+from tinygrad_rnn.graph.layout.columns import columns
+from tinygrad_rnn.graph.layout.placement import place
+from tinygrad_rnn.graph.layout.rows import apart, layout
+from tinygrad_rnn.graph.looks.style import Style, kind_of, lines, size
+from tinygrad_rnn.graph.views.figure import ancestors, figure
+
+RANDOM = [*range(60), *(pytest.param(k, marks=pytest.mark.full) for k in range(60, 600))]
+
+
+def placed(name, **window):
+    outputs = samples.random_program(name) if isinstance(name, int) else [samples.ALL[name]()]
+    fig = figure(outputs, **window)
+    style = Style()
+    return fig, place(fig, columns(fig), lambda n: size(lines(n), style.looks[kind_of(n)]))
+
+
+@pytest.fixture(scope="module", params=[*samples.ALL, *RANDOM])
+def drawn(request):
+    return placed(request.param)
+
+
+def border(p, v):
+    (x, y), (w, h) = p.at[v], p.sizes[v]
+    return x - w / 2, y - h / 2, x + w / 2, y + h / 2
+
+
+def overlap(a, b):
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def all_boxes(boxes):
+    return [b for box in boxes for b in (box, *all_boxes(box.inner))]
+
+
+def members(box):
+    return {*box.nodes, *(v for inner in box.inner for v in members(inner))}
+
+
+def test_every_node_is_placed_once_and_no_two_overlap(drawn):
+    fig, p = drawn
+    assert set(p.at) == {n.id for n in fig.nodes}
+    in_boxes = [v for box in p.boxes for v in members(box)]
+    assert sorted([*in_boxes, *p.loose]) == sorted(p.at)
+    for a, b in itertools.combinations(p.at, 2):
+        assert not overlap(border(p, a), border(p, b)), (a, b)
+
+
+def test_boxes_are_around_their_nodes_and_around_no_others(drawn):
+    _, p = drawn
+    for box in all_boxes(p.boxes):
+        inside = members(box)
+        for v in p.at:
+            left, low, right, high = border(p, v)
+            if v in inside:
+                assert box.border[0] <= left
+                assert box.border[1] <= low
+                assert right <= box.border[2]
+                assert high <= box.border[3]
+            else:
+                assert not overlap(border(p, v), box.border), (v, box.scope)
+    for a, b in itertools.combinations(p.boxes, 2):
+        assert not overlap(a.border, b.border)
+
+
+def test_time_runs_from_left_to_right(drawn):
+    fig, p = drawn
+    steps = [n for n in fig.nodes if n.step is not None and n.kind == "operation"]
+    for a, b in itertools.combinations(steps, 2):
+        if a.step < b.step:
+            assert p.at[a.id][0] < p.at[b.id][0]
+
+
+def test_inside_a_step_computation_runs_upwards_or_along_a_row(drawn):
+    fig, p = drawn
+    step = {n.id: n.step for n in fig.nodes}
+    for e in fig.edges:
+        if step[e.source] == step[e.target] is not None and e.source not in p.loose:
+            assert p.at[e.source][1] <= p.at[e.target][1]
+
+
+def test_curves_begin_and_end_at_their_nodes_and_do_not_pass_through_others(drawn):
+    fig, p = drawn
+    for e, curve in zip(fig.edges, p.curves, strict=True):
+        assert len(curve.points) % 3 == 1
+        for v, point in ((e.source, curve.points[0]), (e.target, curve.tip)):
+            left, low, right, high = border(p, v)
+            assert left - 1 <= point[0] <= right + 1
+            assert low - 1 <= point[1] <= high + 1
+        along = [point for k in range(0, len(curve.points) - 1, 3) for point in bezier(curve.points[k : k + 4])]
+        for v in set(p.at) - {e.source, e.target}:
+            left, low, right, high = border(p, v)
+            inside = [q for q in along if left + 3 < q[0] < right - 3 and low + 3 < q[1] < high - 3]
+            assert not inside, (e, v)
+
+
+def bezier(points):
+    a, b, c, d = (np.array(point) for point in points)
+    for t in np.linspace(0, 1, 15):
+        yield (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
+
+
+@pytest.mark.parametrize(
+    "name", ["rnn", "lstm", "two_layers", "gru", "loss_at_every_step", "bidirectional", "windowed"]
+)
+def test_every_step_is_the_same_figure(name):
+    fig, p = placed(name)
+    by_step = {}
+    for n in fig.nodes:
+        if n.step is not None and n.kind == "operation" and not n.again:
+            by_step.setdefault(n.step, []).append(p.at[n.id])
+    first, *others = (np.array(points) for _, points in sorted(by_step.items()))
+    for other in others:
+        np.testing.assert_allclose(first - first[0], other - other[0], atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "state"), [("lstm", "c"), ("rnn", "h"), ("gru", "h")])
+def test_the_state_is_a_straight_line_through_all_steps(name, state):
+    fig, p = placed(name)
+    nodes = {n.id: n for n in fig.nodes}
+    heights = {p.at[n.id][1] for n in fig.nodes if n.name == state}
+    assert len(heights) == 1
+    straight = [
+        curve
+        for e, curve in zip(fig.edges, p.curves, strict=True)
+        if e.crossing and nodes[e.source].name == state and len({y for _, y in (*curve.points, curve.tip)}) == 1
+    ]
+    assert len(straight) == len(fig.steps) - 1
+
+
+def test_the_gap_stands_between_the_steps_it_leaves_out():
+    fig, p = placed("windowed")
+    gap = next(n for n in fig.nodes if n.gap is not None)
+    x = p.at[gap.id][0]
+    assert all((p.at[n.id][0] < x) == (n.step < gap.gap.first) for n in fig.nodes if n.step is not None)
+
+
+def test_random_programs_in_a_window_are_placed_without_overlap():
+    for seed in range(80):
+        steps = {t.place.step for t in ancestors(samples.random_program(seed)) if t.primitive is not None} - {None}
+        for first in steps:
+            fig, p = placed(seed, steps=(first, first + 1))
+            assert set(p.at) == {n.id for n in fig.nodes}
+            for a, b in itertools.combinations(p.at, 2):
+                assert not overlap(border(p, a), border(p, b)), (seed, a, b)
+
+
+def test_one_step_of_a_thousand_operations_has_a_gap_inside_the_step():
+    x = tg.Tensor([1.0], True)
+    with tg.step(3):
+        for _ in range(1000):
+            x = x.tanh() * 1.5
+    drawing = tg.draw(x)
+    (gap,) = [n for n in drawing.figure.nodes if n.gap is not None]
+    assert (gap.step, gap.gap.whole) == (3, False)
+    assert f"… {gap.gap.operations:,} operations …" in drawing.dot
+    assert "all those of" not in drawing.alt_text
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(-100, 100), st.floats(0.1, 10), st.floats(0, 20)),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_apart_keeps_order_and_distances_and_is_optimal(items):
+    wanted, weights, gaps = (list(column) for column in zip(*items, strict=True))
+    gaps = gaps[:-1]
+    found = apart(wanted, weights, gaps)
+    for a, b, gap in zip(found, found[1:], gaps, strict=False):
+        assert b - a >= gap - 1e-9
+
+    def cost(xs):
+        return sum(w * (x - want) ** 2 for x, want, w in zip(xs, wanted, weights, strict=True))
+
+    for k, step in itertools.product(range(len(found)), (-0.01, 0.01)):  # no small move of one, or of a tail, is better
+        for moved in ([*found[:k], found[k] + step, *found[k + 1 :]], [*found[:k], *(x + step for x in found[k:])]):
+            if all(b - a >= gap for a, b, gap in zip(moved, moved[1:], gaps, strict=False)):
+                assert cost(moved) >= cost(found) - 1e-9
+
+
+def test_lines_that_need_each_other_are_given_up_rather_than_the_picture():
+    sizes = dict.fromkeys("abcd", (10.0, 10.0))
+    links = [("a", "b"), ("c", "d"), ("a", "d"), ("c", "b")]
+    drawn = layout([["a", "c", "b", "d"]], sizes, links, [["a", "b"], ["c", "d"]])
+    assert drawn.row["a"] < drawn.row["d"]
+    assert drawn.row["c"] < drawn.row["b"]

@@ -1,0 +1,1 @@
+"""The backward sweep over a figure -> frames -> a GIF, or a folder of numbered pictures."""

@@ -1,0 +1,280 @@
+"""The inside of one cell: from left to right as time runs, the cell state along the top, the hidden state below.
+
+It is the layered layout of `layout.py` turned on its side. States come in at places on the left border and leave at
+places on the right one. A state with a *line* through the cell (f * c and then c, in an LSTM) has the top to itself,
+straight from border to border; a second state, such as the h of an LSTM, comes in and leaves at the bottom.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..layout.curves import Curve, Point, right_angled, upwards
+from ..layout.rows import Layout, Link, layout, stretched
+from ..looks.overlay import Room
+
+Size = tuple[float, float]
+LONGEST_LINE = 3  # nodes
+LANE_GAP = 16.0  # between what is in the top lane, or the bottom lane, and the rest
+ENTRY = 11.0  # between two arrows that end at the same side
+SIDE = 0.0  # from the nodes to the border, beyond the space that arrows need
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state that crosses time: the node that it leaves, and those it arrives at, one step on."""
+
+    producer: str
+    consumers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Coordinates from the lower left corner of the cell. enters, leaves: the height at which something comes in from
+    the left border for a node, and at which its result leaves on the right one. lines: the way of every link; `into`
+    and `out`: those from the left border and to the right one. clear: nodes with nothing below them."""
+
+    at: dict[str, Point]
+    width: float
+    height: float
+    enters: dict[str, float]
+    leaves: dict[str, float]
+    lines: dict[Link, Curve]
+    into: dict[str, Curve]
+    out: dict[str, Curve]
+    clear: frozenset[str]
+    channel: dict[str, float]  # the x of free space to the left of a node
+
+
+def arrange(
+    nodes: Sequence[str],
+    size: Mapping[str, Size],
+    links: Sequence[Link],
+    arrivals: Sequence[str],
+    exits: Sequence[str],
+    states: Sequence[State],
+    marks: frozenset[str] = frozenset(),
+    grounded: frozenset[str] = frozenset(),
+    narrowest: float = 0.0,
+    room: Room | None = None,
+) -> Inside:
+    """Lay out a cell.
+
+    nodes, links: each node before those that use it. arrivals: nodes that something comes in for at the left border.
+    exits: nodes whose results leave at the right border. states: those of them that cross time.
+    """
+    size = {v: size[v] for v in nodes}
+    top, bottom = _lanes(nodes, links, states)
+    stacks = _stacks(nodes, links, top, bottom, marks)
+    entry, leave = {v: f"> {v}" for v in arrivals}, {v: f"{v} >" for v in exits}
+    sizes = {v: (high, wide) for v, (wide, high) in size.items()}  # turned on its side
+    sizes |= dict.fromkeys((*entry.values(), *leave.values()), (2.0, 2.0))
+    upper = {*top, *(entry[v] for v in top if v in entry), *(leave[v] for v in top if v in leave)}
+    lower = {*bottom, *(entry[v] for v in bottom if v in entry), *(leave[v] for v in bottom if v in leave)} - upper
+    every = [*links, *((entry[v], v) for v in entry), *((v, leave[v]) for v in leave)]
+    side = {v: (v in upper) - (v in lower or v in grounded) for v in sizes}
+    # Older nodes above younger ones, where nothing else decides.
+    runs = [list(entry.values()), list(reversed(nodes)), list(leave.values())]
+    drawn = layout(runs, sizes, every, stacks, side)
+    if room is not None:
+        drawn = stretched(drawn, room.lines / 2, 1.0)
+    y = _heights(drawn, sizes, upper, lower)
+    low = min((y[v] - sizes[v][0] / 2 for v in nodes), default=0.0)
+    low = min([low, *(y[v] for v in leave.values()), *(y[v] for v in entry.values())])
+    high = max((y[v] + sizes[v][0] / 2 for v in nodes), default=0.0)
+    side_room = max(SIDE, (narrowest - drawn.height) / 2)
+    at = {v: (drawn.y[v] + side_room, y[v] - low) for v in drawn.y}
+    wide = drawn.height + 2 * side_room
+    for v in entry.values():
+        at[v] = 0.0, at[v][1]
+    for v in leave.values():
+        at[v] = wide, at[v][1]
+    columns = [(left + side_room, right + side_room) for left, right in drawn.rows]
+    place = _Place(at, size, columns, drawn, stacks)
+    lines = place.lines(every)
+    return Inside(
+        at={v: at[v] for v in nodes},
+        width=wide,
+        height=high - low,
+        enters={v: at[entry[v]][1] for v in entry},
+        leaves={v: at[leave[v]][1] for v in leave},
+        lines={link: lines[link] for link in links},
+        into={v: lines[entry[v], v] for v in entry},
+        out={v: lines[v, leave[v]] for v in leave},
+        clear=frozenset(v for v in nodes if place.is_clear(v, nodes)),
+        channel={v: columns[drawn.row[v]][0] - 9.0 for v in nodes},
+    )
+
+
+def _lanes(
+    nodes: Sequence[str], links: Sequence[Link], states: Sequence[State]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is in the top lane, from left to right, and what is in the bottom lane."""
+    targets: dict[str, list[str]] = defaultdict(list)
+    for u, v in links:
+        targets[u].append(v)
+    found = []
+    for s in states:
+        chains = [chain for v in s.consumers if (chain := _chain(v, s.producer, targets))]
+        if chains:
+            # Where a state is also scaled and added to what comes of it, that is the line: the leak of a GRU.
+            line = min(chains, key=lambda chain: (len(chain) == 1, len(chain)))
+            found.append((len(line), nodes.index(s.producer), line, s))
+    found.sort(key=lambda item: item[:2])
+    top = found[0][2] if found else ()
+    others = [s for s in states if not found or s is not found[0][3]]
+    if not others:
+        return top, ()
+    (hidden, *_) = sorted(others, key=lambda s: nodes.index(s.producer), reverse=True)
+    before = _reaching(hidden.producer, links)
+    entries = [v for v in hidden.consumers if v in before and v not in top]
+    return top, tuple(dict.fromkeys(v for v in (*entries[:1], hidden.producer) if v not in top))
+
+
+def _chain(start: str, end: str, targets: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """The shortest chain of links from start to end, if it has at most LONGEST_LINE nodes."""
+    chains: list[tuple[str, ...]] = [(start,)]
+    for _ in range(LONGEST_LINE):
+        for chain in chains:
+            if chain[-1] == end:
+                return chain
+        chains = list({v: (*chain, v) for chain in reversed(chains) for v in targets.get(chain[-1], [])}.values())
+    return ()
+
+
+def _reaching(end: str, links: Sequence[Link]) -> set[str]:
+    found = {end}
+    for u, v in reversed(links):  # later consumers first
+        if v in found:
+            found.add(u)
+    return found | {end}
+
+
+def _stacks(
+    nodes: Sequence[str], links: Sequence[Link], top: Sequence[str], bottom: Sequence[str], marks: frozenset[str]
+) -> list[list[str]]:
+    """Nodes to stand above each other, each list from bottom to top: what hangs below the end of the top lane as a
+    single chain (c, tanh, h), and else marks below what they lead to."""
+    targets: dict[str, list[str]] = defaultdict(list)
+    for u, v in links:
+        if v not in targets[u]:
+            targets[u].append(v)
+    found: list[list[str]] = []
+    chain = list(top[-1:])
+    while chain and len(targets[chain[-1]]) == 1:
+        chain.append(targets[chain[-1]][0])
+    if len(chain) > 1 and not targets[chain[-1]]:
+        found.append(chain[::-1])
+    taken = {*top[:-1], *bottom, *(v for stack in found for v in stack)}
+    for v in reversed(nodes):
+        if v in marks and v not in taken and len(targets[v]) == 1 and targets[v][0] not in taken:
+            found.append([v, targets[v][0]])
+            taken.update(found[-1])
+    return found
+
+
+def _heights(drawn: Layout, sizes: Mapping[str, Size], upper: set[str], lower: set[str]) -> dict[str, float]:
+    """The height of every node: what is in a lane above, or below, all that is not."""
+    y = dict(drawn.x)
+    free = [v for v in y if v not in upper and v not in lower]
+    if upper:
+        ceiling = max([y[v] + sizes[v][0] / 2 for v in free], default=0.0)
+        half = max(sizes[v][0] for v in upper) / 2
+        lane = ceiling + LANE_GAP + half if free else half
+        y |= dict.fromkeys(upper, lane)
+    if lower:
+        ground = min([y[v] - sizes[v][0] / 2 for v in free], default=0.0)
+        half = max(sizes[v][0] for v in lower) / 2
+        y |= dict.fromkeys(lower, ground - LANE_GAP - half)
+    return y
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Nodes where they stand, to draw lines between."""
+
+    at: Mapping[str, Point]
+    size: Mapping[str, Size]
+    columns: Sequence[tuple[float, float]]
+    drawn: Layout
+    stacks: Sequence[Sequence[str]]
+
+    def _half(self, v: str) -> Size:
+        wide, high = self.size.get(v, (0.0, 0.0))
+        return wide / 2, high / 2
+
+    def is_clear(self, v: str, nodes: Sequence[str]) -> bool:
+        column, y = self.drawn.row[v], self.at[v][1]
+        return not any(self.drawn.row[u] == column and self.at[u][1] < y for u in nodes)
+
+    def lines(self, links: Sequence[Link]) -> dict[Link, Curve]:
+        port = self._ports(links)
+        found = {}
+        for u, v in links:
+            if self._stacked(u, v):
+                (x, y), (_, end) = self.at[u], self.at[v]
+                up = 1 if y < end else -1
+                found[u, v] = right_angled([(x, y + up * self._half(u)[1]), (x, end - up * self._half(v)[1])])
+                continue
+            (x, y), tip_x = self.at[u], self.at[v][0] - self._half(v)[0]
+            leaves = self.columns[self.drawn.row[u]][1] if u in self.size else x
+            enters = self.columns[self.drawn.row[v]][0] if v in self.size else tip_x
+            start = y, x + self._half(u)[0]
+            curve = upwards(start, leaves, self._bends(u, v), enters, (port[u, v], tip_x))
+            found[u, v] = _turned(curve)
+        return found
+
+    def _stacked(self, u: str, v: str) -> bool:
+        return any(u in stack and v in stack for stack in self.stacks)
+
+    def _bends(self, u: str, v: str) -> list[tuple[float, float, float]]:
+        """Where a long link passes the columns between: as high as its source, or as near to that as nodes allow."""
+        found = []
+        y = self.at[u][1]
+        for _, low, _ in self.drawn.bends.get((u, v), ()):
+            k = self._column(low)
+            y = _nearest_free(y, self._walls(k))
+            found.append((y, *self.columns[k]))
+        return found
+
+    def _walls(self, column: int) -> list[tuple[float, float]]:
+        inside = [v for v in self.size if self.drawn.row[v] == column]
+        return sorted((self.at[v][1] - self._half(v)[1] - 7, self.at[v][1] + self._half(v)[1] + 7) for v in inside)
+
+    def _column(self, low: float) -> int:
+        return min(range(len(self.columns)), key=lambda k: abs(self.drawn.rows[k][0] - low))
+
+    def _ports(self, links: Sequence[Link]) -> dict[Link, float]:
+        """Where arrows end at the left side of a node: the one from the same height in the middle."""
+        arriving: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        for u, v in links:
+            if not self._stacked(u, v):
+                bends = self._bends(u, v)
+                arriving[v].append((bends[-1][0] if bends else self.at[u][1], u))
+        found = {}
+        for v, comers in arriving.items():
+            y = self.at[v][1]
+            comers.sort()
+            straight = [k for k, (height, _) in enumerate(comers) if abs(height - y) < 0.01]
+            middle = straight[0] if straight else (len(comers) - 1) / 2
+            step = min(ENTRY, 0.7 * self._half(v)[1] / max(1.0, middle, len(comers) - 1 - middle))
+            for k, (_, u) in enumerate(comers):
+                found[u, v] = y + (k - middle) * step
+        return found
+
+
+def _nearest_free(y: float, walls: Sequence[tuple[float, float]]) -> float:
+    low = high = y
+    for a, b in walls:  # upwards
+        high = b if a < high < b else high
+    for a, b in reversed(walls):
+        low = a if a < low < b else low
+    return low if y - low < high - y else high
+
+
+def _turned(curve: Curve) -> Curve:
+    points = tuple((x, y) for y, x in curve.points)
+    tip = curve.tip[1], curve.tip[0]
+    return Curve(points, tip, (tip[0] - 12, tip[1] + 8))

@@ -1,0 +1,144 @@
+"""The inside of every cell of a folded figure: cells that do the same are drawn the same."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..layout.boxes import heading
+from ..layout.curves import Curve
+from ..looks.overlay import Room
+from ..looks.style import kind_of
+from ..text.labels import width
+from ..views.figure import Figure, Node
+from .blocks import Block, Blocks
+from .cell import Inside, Size, State, arrange
+
+
+def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> dict[int, Inside]:
+    """The inside of every block; all blocks that do the same get the same, made for the largest text in any of them."""
+    nodes = {n.id: n for n in figure.nodes}
+    links: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    arrivals: dict[int, set[int]] = defaultdict(set)
+    exits: dict[int, set[int]] = defaultdict(set)
+    grounded: dict[int, set[int]] = defaultdict(set)
+    states: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+    ordinal = cut.rank
+    for e in figure.edges:
+        source, target = cut.of.get(e.source), cut.of[e.target]
+        if cut.is_inside(e):
+            links[id(target)].append((e.source, e.target))
+            continue
+        if source is not None:
+            exits[id(source)].add(ordinal[e.source])
+        if source is None and not any(e.source in inner for inner in cut.loose.values()):
+            if nodes[e.source].kind != "parameter":
+                grounded[id(target)].add(ordinal[e.target])
+            continue
+        if source is None or source.slot != target.slot or e.lag or source is target:
+            arrivals[id(target)].add(ordinal[e.target])
+        else:
+            grounded[id(target)].add(ordinal[e.target])
+        if source is not None and e.crossing and source.scope == target.scope and source.gap is target.gap is None:
+            # The node that takes its place in the target, which may differ from the source, as a first step does.
+            called = nodes[e.source].name, nodes[e.source].operation
+            same = [v for v in target.nodes if (nodes[v].name, nodes[v].operation) == called]
+            if same:
+                own_place = target.nodes[ordinal[e.source]] if ordinal[e.source] < len(target.nodes) else None
+                states[id(target)][ordinal[own_place if own_place in same else same[-1]]].add(ordinal[e.target])
+    kin: dict[object, list[Block]] = defaultdict(list)
+    for b in cut.all:
+        if b.gap is None:
+            kin[_kind(b, nodes, links[id(b)], ordinal)].append(b)
+    for alike in kin.values():
+        for each in zip(*(b.nodes for b in alike), strict=True):
+            wide, high = max(sizes[v][0] for v in each), max(sizes[v][1] for v in each)
+            sizes |= dict.fromkeys(each, (wide, high))
+
+    def drawn(alike: Sequence[Block], narrowest: float) -> Inside:
+        first = alike[0]
+        name = first.nodes
+        merged: dict[int, set[int]] = defaultdict(set)
+        for b in alike:
+            for producer, consumers in states[id(b)].items():
+                if producer < len(name):
+                    merged[producer] |= {k for k in consumers if k < len(name)}
+        return arrange(
+            name,
+            sizes,
+            list(dict.fromkeys(links[id(first)])),
+            [name[k] for k in sorted(set().union(*(arrivals[id(b)] for b in alike)))],
+            [name[k] for k in sorted(set().union(*(exits[id(b)] for b in alike)))],
+            [State(name[p], tuple(name[k] for k in sorted(merged[p]))) for p in sorted(merged)],
+            frozenset(v for v in name if kind_of(nodes[v]) == "mark"),
+            frozenset(name[k] for b in alike for k in grounded[id(b)] if k < len(name)),
+            narrowest,
+            room,
+        )
+
+    first = {kind: drawn(alike, _narrowest(alike, figure)) for kind, alike in kin.items()}
+    widest: dict[int, float] = defaultdict(float)  # of the cells above each other
+    for kind, alike in kin.items():
+        for b in alike:
+            widest[b.slot] = max(widest[b.slot], first[kind].width)
+    found = {}
+    for kind, alike in kin.items():
+        needed = max(widest[b.slot] for b in alike)
+        same_for_all = first[kind] if first[kind].width == needed else drawn(alike, needed)
+        for b in alike:
+            own = _renamed(same_for_all, dict(zip(alike[0].nodes, b.nodes, strict=True)))
+            found[id(b)] = _mirrored(own) if b.backwards else own
+    return found
+
+
+def _kind(b: Block, nodes: Mapping[str, Node], links: Sequence[tuple[str, str]], ordinal: Mapping[str, int]) -> object:
+    members = tuple((nodes[v].operation, nodes[v].name if len(b.nodes) > 1 else "", nodes[v].output) for v in b.nodes)
+    return b.scope, b.backwards, members, frozenset((ordinal[u], ordinal[v]) for u, v in links)
+
+
+def _narrowest(alike: Sequence[Block], figure: Figure) -> float:
+    """How wide the border has to be for its heading."""
+    shown = [width(heading(*words_above(b, figure), True, True)) for b in alike if b.step is not None or b.scope]
+    return max(shown, default=0.0) + 18
+
+
+def _renamed(drawn: Inside, name: Mapping[str, str]) -> Inside:
+    return Inside(
+        at={name[v]: p for v, p in drawn.at.items()},
+        width=drawn.width,
+        height=drawn.height,
+        enters={name[v]: y for v, y in drawn.enters.items()},
+        leaves={name[v]: y for v, y in drawn.leaves.items()},
+        lines={(name[u], name[v]): c for (u, v), c in drawn.lines.items()},
+        into={name[v]: c for v, c in drawn.into.items()},
+        out={name[v]: c for v, c in drawn.out.items()},
+        clear=frozenset(name[v] for v in drawn.clear),
+        channel={name[v]: x for v, x in drawn.channel.items()},
+    )
+
+
+def _mirrored(drawn: Inside) -> Inside:
+    wide = drawn.width
+
+    def flip(c: Curve) -> Curve:
+        (tip_x, tip_y), (x, y) = c.tip, c.label
+        return Curve(tuple((wide - px, py) for px, py in c.points), (wide - tip_x, tip_y), (wide - x, y))
+
+    return replace(
+        drawn,
+        at={v: (wide - x, y) for v, (x, y) in drawn.at.items()},
+        lines={link: flip(c) for link, c in drawn.lines.items()},
+        into={v: flip(c) for v, c in drawn.into.items()},
+        out={v: flip(c) for v, c in drawn.out.items()},
+        channel={v: wide - x for v, x in drawn.channel.items()},
+    )
+
+
+def words_above(b: Block, figure: Figure) -> tuple[str, int | None]:
+    """The scope and the step in the heading of a cell."""
+    if figure.view != "rolled" or b.step is None:
+        return b.scope, b.step
+    count = max((n.steps for n in figure.nodes if n.id in b.nodes), default=0)
+    every = f"{count:,} step{'s' * (count != 1)}"
+    return f"{b.scope}  ·  {every}" if b.scope else every, None

@@ -1,0 +1,136 @@
+"""The figure cut along the time axis: a column for each step, with what was made outside any step between them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from ..views.figure import Figure, Node
+from .runs import Run, runs_of
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """step: None outside any step.
+    gap: the id of the node that stands for hidden steps; then it is the only one but for what it uses, in `loose`.
+    prefix: the scope that all operations here share.
+    loose: initial states, each to stand beside where it is needed; then there is nothing else in the column.
+    """
+
+    step: int | None
+    gap: str | None
+    prefix: str
+    runs: tuple[Run, ...]
+    loose: tuple[str, ...]
+
+
+def columns(figure: Figure) -> list[Column]:
+    """From left to right, in time."""
+    position = _positions(figure)
+    members: dict[int, list[Node]] = defaultdict(list)
+    for n in figure.nodes:
+        members[position[n.id]].append(n)
+    links: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for e in figure.edges:
+        if position[e.source] == position[e.target]:
+            links[position[e.source]].append((e.source, e.target))
+    scope_of = {n.id: n.scope for n in figure.nodes}
+    recurrent = {scope_of[e.source] for e in figure.edges if e.crossing}
+    return [_column(members[p], links[p], recurrent, p) for p in sorted(members)]
+
+
+def _column(members: list[Node], links: list[tuple[str, str]], recurrent: set[str], position: int) -> Column:
+    if position % 2:
+        return Column(None, None, "", (), tuple(n.id for n in members))
+    gap = next((n for n in members if n.gap is not None and n.gap.whole), None)
+    if gap is not None:
+        below = tuple(n.id for n in members if n is not gap)
+        return Column(None, gap.id, "", (Run((), (gap.id,)),), below)
+    prefix, runs = runs_of(members, links, recurrent)
+    step = members[0].step if position % 4 == 0 else None
+    return Column(step, None, prefix, tuple(runs), ())
+
+
+def _positions(figure: Figure) -> dict[str, int]:
+    """Steps, and the gaps between them, stand at 0, 4, 8, ...; what is outside any step at -2, 2, 6, ...; initial
+    states at the odd numbers between."""
+    start = {n.id: n.step if n.gap is None else n.gap.first for n in figure.nodes}
+    at = {step: 4 * k for k, step in enumerate(sorted({s for s in start.values() if s is not None}))}
+    position = {v: at[step] for v, step in start.items() if step is not None}
+    for leaf, target in _initial_states(figure).items():
+        position[leaf] = position[target[0]] + target[1]
+    whole = {n.id for n in figure.nodes if n.gap is not None and n.gap.whole}
+    below_gap = {n.id for n in figure.nodes if n.kind in ("leaf", "constant", "parameter") and n.members}
+    position |= {e.source: position[e.target] for e in figure.edges if e.target in whole and e.source in below_gap}
+    outside = {n.id for n in figure.nodes} - set(position)
+    last = max(at.values(), default=-4) + 2
+    return position | _outside(figure, outside, position, last)
+
+
+def _outside(figure: Figure, outside: set[str], position: dict[str, int], last: int) -> dict[str, int]:
+    """After the last step they need, if a later step needs them; else at the end, where the loss is."""
+    sources: dict[str, list[str]] = defaultdict(list)
+    targets: dict[str, list[str]] = defaultdict(list)
+    for e in figure.edges:
+        sources[e.target].append(e.source)
+        targets[e.source].append(e.target)
+    order = _in_order([n.id for n in figure.nodes if n.id in outside], sources)
+    # A result that is drawn again beside its uses has no arrow to them, but leads there.
+    again = {n.index for n in figure.nodes if n.again}
+    leads_to_step = {n.id: n.index in again for n in figure.nodes if n.id in outside}
+    for v in reversed(order):
+        leads_to_step[v] |= any(leads_to_step.get(w, w in position) for w in targets[v])
+    found: dict[str, int] = {}
+    sweep = {n.id for n in figure.nodes if n.sweep}
+    for v in order:
+        if v in sweep:  # a backward sweep goes from the last step to the first
+            before = [found.get(u, position.get(u, last)) for u in sources[v] if sources[u]]
+            found[v] = (min(before, default=last) + 2) // 4 * 4 - 2
+            continue
+        after = max((found.get(u, position.get(u, -4)) for u in sources[v]), default=-4)
+        found[v] = after // 4 * 4 + 2 if leads_to_step[v] else last
+    for v in order:
+        if not sources[v] and targets[v]:  # a leaf stands where it is used
+            found[v] = min(found.get(w, position.get(w, last)) for w in targets[v]) // 4 * 4 + 2
+    return found
+
+
+def _initial_states(figure: Figure) -> dict[str, tuple[str, int]]:
+    """Leaves that come in where at other steps a state arrives from the step before (-1: drawn to the left of the
+    step) or, in a network that runs backwards in time, from the step after (+1). So step 0 looks like every other."""
+    nodes = {n.id: n for n in figure.nodes}
+    ordinal: dict[str, tuple[int, str | None]] = {}
+    count: dict[int, int] = defaultdict(int)
+    for n in figure.nodes:
+        if n.kind == "operation" and not n.again and n.step is not None:
+            ordinal[n.id] = count[n.step], n.operation
+            count[n.step] += 1
+    arrives: dict[tuple[tuple[int, str | None], int], int] = {}
+    for e in figure.edges:
+        source, target = nodes[e.source], nodes[e.target]
+        if e.crossing and target.id in ordinal and source.step is not None and target.step is not None:
+            arrives[ordinal[target.id], e.uses[0][1]] = -1 if source.step < target.step else 1
+    used: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for e in figure.edges:
+        if nodes[e.source].kind in ("leaf", "constant", "parameter"):
+            side = arrives.get((ordinal[e.target], e.uses[0][1]), 0) if e.target in ordinal else 0
+            used[e.source].append((e.target, side))
+    return {leaf: uses[0] for leaf, uses in used.items() if uses[0][1] and len({side for _, side in uses}) == 1}
+
+
+def _in_order(members: list[str], sources: dict[str, list[str]]) -> list[str]:
+    """Every node after those it is computed from, otherwise as given."""
+    among = set(members)
+    waiting = {v: sum(u in among for u in sources[v]) for v in members}
+    targets: dict[str, list[str]] = defaultdict(list)
+    for v in members:
+        for u in sources[v]:
+            if u in among:
+                targets[u].append(v)
+    ready = [v for v in members if not waiting[v]]
+    for v in ready:  # grows while it is walked
+        for w in targets[v]:
+            waiting[w] -= 1
+            if not waiting[w]:
+                ready.append(w)
+    return ready + [v for v in members if waiting[v] > 0]

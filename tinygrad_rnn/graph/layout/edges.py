@@ -1,0 +1,126 @@
+"""The curve of every edge: from row to row inside a column, along wires from column to column."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..views.figure import Edge
+from .curves import Curve, Point, ports, right_angled, upwards
+from .rows import Layout
+from .wires import TRACK, Wire
+
+BESIDE = 13.0  # from a column to the first wire that runs up or down beside it
+OVER = 14.0  # from the tops of the columns to the first wire that runs above them
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What stands where. rows: the lowest and highest y of the row that a node is in. right: the right border of each
+    column; top: of the highest. track: see wires.tracks."""
+
+    at: Mapping[str, Point]
+    sizes: Mapping[str, tuple[float, float]]
+    rows: Mapping[str, tuple[float, float]]
+    layouts: Sequence[Layout]
+    right: Sequence[float]
+    track: Mapping[tuple[int, str], int]
+    top: float
+
+
+def curves(
+    edges: Sequence[Edge], column_of: Mapping[str, int], frame: Frame, wires: Sequence[Wire]
+) -> tuple[Curve, ...]:
+    """One curve for each edge, in their order."""
+    wire_of = {w.edge: w for w in wires}
+    port = _ports(edges, column_of, frame, wire_of)
+    level = {w.edge.source: 0 for w in wires if w.over}
+    level = {source: k for k, source in enumerate(level)}
+    found = []
+    for e in edges:
+        if e in wire_of:
+            found.append(_wire(wire_of[e], frame, port.get(e, 0.0), frame.top + OVER + TRACK * level.get(e.source, 0)))
+        elif e.source not in frame.layouts[column_of[e.target]].row:  # from below a gap
+            (x, y), (_, tip_y) = frame.at[e.source], frame.at[e.target]
+            found.append(right_angled([(x, y + _half(frame, e.source)), (x, tip_y - _half(frame, e.target))]))
+        elif e in port:
+            (x, y), (tip_x, tip_y) = frame.at[e.source], frame.at[e.target]
+            start, tip = (x, y + _half(frame, e.source)), (tip_x, tip_y - _half(frame, e.target))
+            leaves, enters = frame.rows[e.source][1], frame.rows[e.target][0]
+            found.append(upwards(start, leaves, _bends(e, column_of, frame), enters, (port[e], tip[1])))
+        else:
+            found.append(_in_row(e, frame))
+    return tuple(found)
+
+
+def _ports(
+    edges: Sequence[Edge], column_of: Mapping[str, int], frame: Frame, wire_of: Mapping[Edge, Wire]
+) -> dict[Edge, float]:
+    """Where the arrows end that come from below, spread so that they do not cross."""
+    arriving: dict[str, list[tuple[float, int, Edge]]] = defaultdict(list)
+    for e in edges:
+        wire = wire_of.get(e)
+        if wire is not None:
+            if wire.arrives == "row":
+                arriving[e.target].append((-1e9 * wire.direction, e.uses[0][1], e))
+        elif frame.at[e.source][1] < frame.at[e.target][1] and not _same_row(e, column_of, frame):
+            bends = _bends(e, column_of, frame)
+            arriving[e.target].append((bends[-1][0] if bends else frame.at[e.source][0], e.uses[0][1], e))
+    found = {}
+    for v, comers in arriving.items():
+        comers.sort(key=lambda item: item[:2])
+        for (_, _, e), x in zip(comers, ports(frame.at[v][0], frame.sizes[v][0], len(comers)), strict=True):
+            found[e] = x
+    return found
+
+
+def _same_row(e: Edge, column_of: Mapping[str, int], frame: Frame) -> bool:
+    row = frame.layouts[column_of[e.source]].row
+    return e.source not in row or row[e.source] == row[e.target]
+
+
+def _bends(e: Edge, column_of: Mapping[str, int], frame: Frame) -> list[tuple[float, float, float]]:
+    """As the layout has them, moved to where the column stands."""
+    drawn = frame.layouts[column_of[e.source]]
+    (x, y), v = frame.at[e.source], e.source
+    across, up = x - drawn.x[v], y - drawn.y[v]
+    return [(bend + across, low + up, high + up) for bend, low, high in drawn.bends.get((v, e.target), ())]
+
+
+def _half(frame: Frame, v: str) -> float:
+    return frame.sizes[v][1] / 2
+
+
+def _side(frame: Frame, v: str, side: int) -> float:
+    return frame.at[v][0] + side * frame.sizes[v][0] / 2
+
+
+def _in_row(e: Edge, frame: Frame) -> Curve:
+    side = 1 if frame.at[e.source][0] < frame.at[e.target][0] else -1
+    y = frame.at[e.target][1]
+    return right_angled([(_side(frame, e.source, side), y), (_side(frame, e.target, -side), y)])
+
+
+def _wire(wire: Wire, frame: Frame, port: float, above: float) -> Curve:
+    u, v = wire.edge.source, wire.edge.target
+    between = {g: frame.right[g] + BESIDE + TRACK * frame.track[g, u] for g in wire.gutters if (g, u) in frame.track}
+    corners: list[Point] = []
+    if wire.leaves == "top":
+        corners += [(frame.at[u][0], frame.at[u][1] + _half(frame, u)), (frame.at[u][0], above)]
+    else:
+        if wire.leaves == "row":
+            corners += [(frame.at[u][0], frame.at[u][1] + _half(frame, u)), (frame.at[u][0], wire.start)]
+        else:
+            corners.append((_side(frame, u, wire.direction), wire.start))
+        if wire.gutters:
+            out = between[wire.gutters[0]]
+            corners += [(out, wire.start), (out, above if wire.over else wire.end)]
+    if wire.arrives == "top":
+        return right_angled([*corners, (frame.at[v][0], above), (frame.at[v][0], frame.at[v][1] + _half(frame, v))])
+    if wire.over:
+        into = between[wire.gutters[-1]]
+        corners += [(into, above), (into, wire.end)]
+    if wire.arrives == "row":
+        return right_angled([*corners, (port, wire.end), (port, frame.at[v][1] - _half(frame, v))])
+    return right_angled([*corners, (_side(frame, v, -wire.direction), wire.end)])

@@ -1,0 +1,67 @@
+"""What is laid over a figure: how its edges are drawn, numbers on them, nodes that step back, words for the legend.
+
+Flow and highlighted routes are such overlays; the drawing of them knows neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..text.labels import Line
+
+BLUE, ORANGE = "#0072B2", "#E69F00"  # of Okabe and Ito (2008)
+DARK_BLUE, DARK_ORANGE = "#00507D", "#805800"  # the same for text, dark enough to read on white
+FADED, FADED_TEXT = "#BDBDBD", "#767676"
+
+
+@dataclass(frozen=True, slots=True)
+class Stroke:
+    """How an edge is drawn. caption: what stands on it, nothing if empty."""
+
+    color: str
+    pen: float
+    dashed: bool = False
+    caption: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A stroke and what it means, for the legend."""
+
+    stroke: Stroke
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """More room than a figure without captions needs: points between rows, between columns, between the nodes of a line
+    on which a state runs, and to what is drawn below; and how many times as far nodes are apart sideways."""
+
+    rows: float = 0.0
+    columns: float = 0.0
+    lines: float = 0.0
+    below: float = 0.0
+    sideways: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """strokes: one for each edge of the figure.
+
+    faded: the nodes that step back. inside: more lines of text in nodes.
+    boundaries: text below the boundary after a step. samples, notes: for the legend. longest_note: the one
+    that there is to be room for, where pictures are to be of the same size.
+    """
+
+    strokes: tuple[Stroke, ...]
+    faded: frozenset[str] = frozenset()
+    inside: Mapping[str, tuple[Line, ...]] = field(default_factory=dict)
+    boundaries: Mapping[int, tuple[Line, ...]] = field(default_factory=dict)
+    samples: tuple[Sample, ...] = ()
+    notes: tuple[str, ...] = ()
+    room: Room = field(default_factory=Room)
+    longest_note: str = ""
+
+
+FADED_STROKE = Stroke(FADED, 1.0)

@@ -1,0 +1,1 @@
+"""Traces, state Jacobians and gates -> plots: tables of numbers first, then one style for all."""

@@ -1,0 +1,230 @@
+"""Share and norm of contributions by lag, for one trace or several, before and after, with bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...trace import GradientTrace, Ledger, magnitude, percent
+from ..text.labels import visible
+from .numbers import ByLag, by_lag, ledger_of
+from .plot import Plot
+from .style import Canvas, begin, finish, key, module, say, series_label, words
+from .tables import power_ticks, short_source, ten_to, written_power
+
+Source = Ledger | GradientTrace
+MOST_MARKED = 24  # points of a line
+
+
+@np.errstate(invalid="ignore")  # where a gradient is not finite, that is said in words
+def plot_lags(
+    sources: Source | Mapping[str, Source] | Mapping[str, Mapping[str, Source]],
+    *,
+    bounds: Mapping[str, Sequence[float]] | None = None,
+    theme: str = "light",
+    size: str = "slide",
+    title: str | None = None,
+) -> Plot:
+    """Above the share of the gradient by lag, and of all lags up to there; below the norm, as powers of ten.
+
+    sources: a trace or a ledger; several by name, drawn as lines; or a dict of such dicts, drawn beside each other, as
+        {"Before training": {"RNN": ..., "LSTM": ...}, "After training": {...}}.
+    bounds: curves to be drawn beside the norms, by name: values for lag 0, 1, 2, ...
+    theme: "light" or "dark"; size: "slide" or "paper".
+    Contributions that are exactly 0 stand on a line of their own below the axis; what underflowed is drawn at its true
+    size.
+    """
+    panels = _panels(sources)
+    ledgers = {where: {name: ledger_of(one) for name, one in lines.items()} for where, lines in panels.items()}
+    numbers = {where: {name: by_lag(one) for name, one in lines.items()} for where, lines in ledgers.items()}
+    canvas = begin(theme, size, 2, len(panels), sharex=True, sharey="row", height_ratios=[1, 1.25])
+    names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    low, high = _range(numbers, bounds)
+    for column, (where, lines) in enumerate(numbers.items()):
+        shares, norms = canvas.axes[0, column], canvas.axes[1, column]
+        words(canvas, shares, visible(where) if where else "", y="" if column else "share")
+        words(
+            canvas,
+            norms,
+            x="lag: steps from the loss back to the use" if len(panels) < 3 else "lag",
+            y="" if column else "norm",
+        )
+        _draw_shares(canvas, shares, lines, names, ledgers[where])
+        _draw_norms(canvas, norms, lines, names, bounds or {}, low, high)
+    if bounds:
+        key(canvas, canvas.axes[1, -1], "lower left")
+    sources_named = {short_source(ledger) for lines in ledgers.values() for ledger in lines.values()}
+    of = f" with respect to {sources_named.pop()}" if len(sources_named) == 1 else ""
+    called = title or f"Where the gradient{of} comes from"
+    return finish(canvas, called, _in_words(numbers, ledgers, bounds or {}), _notes(numbers))
+
+
+def _panels(sources: Any) -> dict[str, dict[str, Source]]:
+    if isinstance(sources, (Ledger, GradientTrace)):
+        return {"": {"": sources}}
+    if not isinstance(sources, Mapping) or not sources:
+        raise TypeError(
+            "plot_lags takes a trace or a ledger, or a dict of them by name, such as "
+            f'{{"RNN": trace, "LSTM": other}}; got {type(sources).__name__}'
+        )
+    if all(isinstance(inner, Mapping) and inner for inner in sources.values()):
+        return {str(where): {str(name): one for name, one in inner.items()} for where, inner in sources.items()}
+    return {"": {str(name): one for name, one in sources.items()}}
+
+
+def _range(
+    numbers: Mapping[str, Mapping[str, ByLag]], bounds: Mapping[str, Sequence[float]] | None
+) -> tuple[float, float]:
+    """The lowest and the highest exponent of ten of all that is drawn."""
+    found = [line.log10[np.isfinite(line.log10)] for lines in numbers.values() for line in lines.values()]
+    low = min((float(values.min()) for values in found if values.size), default=-1.0)
+    for curve in (bounds or {}).values():
+        positive = np.asarray(curve, np.float64)
+        found.append(np.log10(positive[(positive > 0) & np.isfinite(positive)]))
+    high = max((float(values.max()) for values in found if values.size), default=0.0)
+    return low, max(high, low + 0.5)
+
+
+def _draw_shares(
+    canvas: Canvas, axes: Any, lines: Mapping[str, ByLag], names: list[str], ledgers: Mapping[str, Ledger]
+) -> None:
+    missing = []
+    axes.axhline(0, color=canvas.theme.muted, linewidth=canvas.format.line * 0.5)
+    for name, line in lines.items():
+        if line.why_no_shares:
+            missing.append((f"{visible(name)}: " if name else "") + line.why_no_shares)
+            continue
+        look = canvas.series(names.index(name))
+        axes.plot(
+            line.lags,
+            line.shares,
+            label=series_label(_label(name, ledgers[name])),
+            linewidth=canvas.format.line,
+            **_markers(canvas, line),
+            **look,
+        )
+        axes.plot(line.lags, line.cumulative, color=look["color"], linestyle=":", linewidth=canvas.format.line)
+    axes.yaxis.set_major_formatter(module("matplotlib.ticker").PercentFormatter(1.0, decimals=0))
+    axes.xaxis.set_major_locator(module("matplotlib.ticker").MaxNLocator(nbins=9, integer=True, min_n_ticks=1))
+    if missing:
+        say(canvas, axes, " ".join(missing))
+    key(canvas, axes, "center right")
+
+
+def _label(name: str, ledger: Ledger) -> str:
+    horizon = ledger.horizon(0.99)
+    reach = f"99 % within {horizon} step{'s' * (horizon != 1)}" if horizon is not None else "never at a time step"
+    return f"{visible(name)}: {reach}" if name else reach
+
+
+def _markers(canvas: Canvas, line: ByLag) -> dict[str, Any]:
+    """Not more of them than can be told apart."""
+    return {"markersize": canvas.format.marker, "markevery": -(-len(line.lags) // MOST_MARKED) or 1}
+
+
+def _draw_norms(
+    canvas: Canvas,
+    axes: Any,
+    lines: Mapping[str, ByLag],
+    names: list[str],
+    bounds: Mapping[str, Sequence[float]],
+    low: float,
+    high: float,
+) -> None:
+    theme, format = canvas.theme, canvas.format
+    span = high - low
+    rail = low - 0.14 * span
+    zeros = False
+    for k, (called, curve) in enumerate(bounds.items()):
+        positive = np.asarray(curve, np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            exponents = np.where(positive > 0, np.log10(positive), np.nan)
+        look = {"color": theme.muted, "linestyle": ("--", "-.", ":")[k % 3], "linewidth": format.line}
+        axes.plot(
+            range(len(positive)),
+            np.where(np.isfinite(exponents), exponents, np.nan),
+            label=series_label(visible(called)),
+            **look,
+        )
+    for name, line in lines.items():
+        look = canvas.series(names.index(name))
+        lags = np.array(line.lags)
+        there = np.where(np.isfinite(line.log10), line.log10, np.nan)
+        axes.plot(lags, there, linewidth=format.line, **_markers(canvas, line), **look)
+        zero = np.isneginf(line.log10)
+        if zero.any():
+            hollow = {"markerfacecolor": theme.paper, "markeredgewidth": format.line * 0.7, "clip_on": False}
+            wide = format.marker * (1.1 + 0.5 * (len(lines) - 1 - list(lines).index(name)))  # one around the other
+            axes.plot(lags[zero], np.full(zero.sum(), rail), linestyle="", markersize=wide, **look, **hollow)
+            zeros = True
+    ticks = power_ticks(low, high)
+    labels = [written_power(tick, span) for tick in ticks]
+    if zeros:
+        ticks, labels = [rail, *ticks], ["0", *labels]
+        axes.axhline(rail, color=theme.muted, linestyle=":", linewidth=format.line * 0.4)
+    axes.set_yticks(ticks, labels)
+    axes.set_ylim((rail - 0.07 * span) if zeros else low - 0.06 * span, high + 0.06 * span)
+    under = [line.smallest for line in lines.values() if line.underflowed.any()]
+    if under:
+        smallest = max(under)
+        axes.axhspan(axes.get_ylim()[0], smallest, color=theme.grid, zorder=0, linewidth=0)
+        axes.text(
+            0.01, smallest - 0.02 * span, "too small for a number: the plain gradient has 0 here",
+            transform=axes.get_yaxis_transform(), ha="left", va="top", color=theme.ink, fontsize=format.text * 0.8,
+        )  # fmt: skip
+
+
+def _notes(numbers: Mapping[str, Mapping[str, ByLag]]) -> list[str]:
+    lines = [line for group in numbers.values() for line in group.values()]
+    notes = ["Dotted: the share of this lag and all nearer ones. Shares add up to 100 %, norms do not."]
+    if any(np.isneginf(line.log10).any() for line in lines):
+        certain = all(line.certain for line in lines)
+        notes.append(
+            "Hollow, at 0: a path exists and carries exactly 0; it has not just vanished."
+            if certain
+            else "Hollow, at 0: exactly 0, or too small for a number; the ledger of the whole source can tell which."
+        )
+    return notes
+
+
+def _in_words(
+    numbers: Mapping[str, Mapping[str, ByLag]],
+    ledgers: Mapping[str, Mapping[str, Ledger]],
+    bounds: Mapping[str, Sequence[float]],
+) -> str:
+    text = "Share and norm of the contributions to the gradient, by lag."
+    for where, lines in numbers.items():
+        for name, line in lines.items():
+            called = ", ".join(filter(None, (where, name))) or "The gradient"
+            text += f" {called}: {_line_in_words(line, ledgers[where][name])}."
+    return text + (f" Beside them {len(bounds)} bounds: {', '.join(bounds)}." if bounds else "")
+
+
+def _line_in_words(line: ByLag, ledger: Ledger) -> str:
+    if not line.lags:
+        return "no contribution is at a time step"
+    said = []
+    if line.why_no_shares:
+        said.append(line.why_no_shares.rstrip("."))
+    else:
+        nearest = ", ".join(
+            f"{percent(float(share))} at lag {lag}" for lag, share in zip(line.lags[:3], line.shares[:3], strict=True)
+        )
+        said.append(nearest)
+        horizon = ledger.horizon(0.99)
+        if horizon is not None:
+            said.append(f"99 % within the last {horizon} step{'s' * (horizon != 1)}")
+    finite = np.flatnonzero(np.isfinite(line.log10))
+    if finite.size:
+        first, last = int(finite[0]), int(finite[-1])
+        said.append(
+            f"norm {magnitude(10.0 ** line.log10[first])} at lag {line.lags[first]}"
+            + (f", {ten_to(float(line.log10[last]))} at lag {line.lags[last]}" if last != first else "")
+        )
+    zeros = [line.lags[k] for k in np.flatnonzero(np.isneginf(line.log10))]
+    if zeros:
+        at = f"lag {zeros[0]}" if len(zeros) == 1 else f"{len(zeros)} lags from {zeros[0]} to {zeros[-1]}"
+        said.append(f"{'exactly 0' if line.certain else '0 or underflowed'} at {at}")
+    return "; ".join(said)

@@ -1,0 +1,244 @@
+"""How plots look: light or dark, for a slide or for paper; and the one place where a matplotlib figure is begun.
+
+The colours are those of Okabe and Ito (2008), which colour-blind readers can tell apart, lightened on dark ground;
+lines differ by their markers too, and signs are blue and orange.
+"""
+
+from __future__ import annotations
+
+import importlib
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..text.labels import visible
+from .plot import Plot
+
+MARKERS = ("o", "s", "^", "D", "v", "P")
+FONT = "DejaVu Sans"  # comes with matplotlib, so that a plot is the same everywhere
+INSTALL = 'plots are drawn by matplotlib, which is not installed: pip install "tinygrad_rnn[plot]"'
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours. series: of lines, in order. signs: from most negative to most positive. sizes: from small to large."""
+
+    paper: str
+    ink: str
+    muted: str
+    grid: str
+    zero: str
+    series: tuple[str, ...]
+    signs: tuple[str, ...]
+    sizes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """inches: width and height. text: the size of letters, in points; heading: of titles. line, marker: of lines."""
+
+    inches: tuple[float, float]
+    text: float
+    heading: float
+    line: float
+    marker: float
+
+
+THEMES = {
+    "light": Theme(
+        paper="#FFFFFF",
+        ink="#1A1A1A",
+        muted="#6B6B6B",
+        grid="#E3E3E3",
+        zero="#C9C9C9",
+        series=("#D55E00", "#0072B2", "#009E73", "#AA4A86", "#B87F00", "#56B4E9"),
+        signs=("#7A3E00", "#E08A00", "#FFFFFF", "#3F9BD6", "#00406B"),
+        sizes=("#F2F6FA", "#9CC7E4", "#3585BD", "#083B66"),
+    ),
+    "dark": Theme(
+        paper="#14181D",
+        ink="#F2F2F2",
+        muted="#A5ADB5",
+        grid="#2B323A",
+        zero="#4A525B",
+        series=("#FF8B3D", "#56B4E9", "#2CC79A", "#E79AC8", "#F0E442", "#C0C8D0"),
+        signs=("#FFCF80", "#C97B00", "#1C2229", "#1F7FC0", "#A9DCFF"),
+        sizes=("#1C2229", "#1B4F78", "#3E96D0", "#CDEBFF"),
+    ),
+}
+FORMATS = {
+    "slide": Format((13.333, 7.5), 17.0, 23.0, 2.6, 8.0),
+    "paper": Format((7.0, 4.3), 8.0, 10.0, 1.3, 3.6),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """A figure begun: its axes, rows by columns, and how it is to look."""
+
+    figure: Any
+    axes: Any
+    theme: Theme
+    format: Format
+
+    def series(self, k: int) -> dict[str, Any]:
+        """Colour and marker of the line number k."""
+        return {"color": self.theme.series[k % len(self.theme.series)], "marker": MARKERS[k % len(MARKERS)]}
+
+    def colours(self, names: tuple[str, ...]) -> Any:
+        """A colour map through these colours; what is masked stays clear."""
+        colours = module("matplotlib.colors")
+        return colours.LinearSegmentedColormap.from_list("tinygrad_rnn", names).with_extremes(bad=(0, 0, 0, 0))
+
+
+def module(name: str) -> Any:
+    """A module of matplotlib. Raises ImportError, which says what to install, where there is none."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(INSTALL) from error
+
+
+def begin(theme: str, size: str, rows: int = 1, columns: int = 1, **grid: Any) -> Canvas:
+    """An empty figure. theme: "light" or "dark"; size: "slide" or "paper"; grid: what Figure.subplots takes."""
+    for what, value, known in (("theme", theme, THEMES), ("size", size, FORMATS)):
+        if value not in known:
+            raise ValueError(f"{what} is one of {', '.join(map(repr, known))}; got {value!r}")
+    colours, format = THEMES[theme], FORMATS[size]
+    figure = module("matplotlib.figure").Figure(figsize=format.inches, facecolor=colours.paper, layout="constrained")
+    pad = format.text / 72
+    figure.get_layout_engine().set(w_pad=pad / 3, h_pad=pad / 3, wspace=0.02, hspace=0.02)
+    axes = figure.subplots(rows, columns, squeeze=False, **grid)
+    canvas = Canvas(figure, axes, colours, format)
+    for one in axes.flat:
+        dress(canvas, one)
+    return canvas
+
+
+def dress(canvas: Canvas, axes: Any, grid: str = "both") -> None:
+    """Lines, ticks and ground of one coordinate system; everything is said, so no setting of the user's shows."""
+    theme, format = canvas.theme, canvas.format
+    axes.set_facecolor(theme.paper)
+    for side, spine in axes.spines.items():
+        spine.set(color=theme.muted, linewidth=format.line * 0.4, visible=side in ("left", "bottom"))
+    ticks: dict[str, Any] = {
+        "color": theme.muted,
+        "labelcolor": theme.ink,
+        "labelsize": format.text * 0.85,
+        "labelfontfamily": FONT,
+        "width": format.line * 0.4,
+        "length": format.text * 0.25,
+        "direction": "out",
+    }
+    axes.tick_params(which="major", **ticks)
+    axes.tick_params(which="minor", size=0)
+    axes.set_axisbelow(True)
+    axes.grid(False)
+    if grid:
+        axes.grid(True, axis=grid, which="major", color=theme.grid, linewidth=format.line * 0.4, linestyle="-")
+
+
+def frame(canvas: Canvas, axes: Any) -> None:
+    """For a heat map: a line all around, and no grid."""
+    dress(canvas, axes, grid="")
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+
+
+def words(canvas: Canvas, axes: Any, title: str = "", x: str = "", y: str = "") -> None:
+    """The heading and the names of the axes."""
+    axes.set_title(title, loc="left", fontsize=canvas.format.text * 1.05, color=canvas.theme.ink)
+    axes.set_xlabel(x, fontsize=canvas.format.text, color=canvas.theme.ink)
+    axes.set_ylabel(y, fontsize=canvas.format.text, color=canvas.theme.ink)
+
+
+def say(canvas: Canvas, axes: Any, text: str) -> None:
+    """Words in the middle of a coordinate system, in place of what it cannot show."""
+    axes.text(
+        0.5,
+        0.5,
+        textwrap.fill(text, 46),
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        fontsize=canvas.format.text,
+        color=canvas.theme.ink,
+        bbox={"facecolor": canvas.theme.paper, "edgecolor": canvas.theme.muted, "boxstyle": "round,pad=0.6"},
+    )
+
+
+def key(canvas: Canvas, axes: Any, where: str = "best", **more: Any) -> None:
+    """The legend of a coordinate system, if anything in it has a label."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        legend = axes.legend(
+            handles, labels, loc=where, fontsize=canvas.format.text * 0.85, **_key_look(canvas), **more
+        )
+        legend.set_in_layout(False)  # long names must not squeeze the axes
+        for text in legend.get_texts():
+            text.set_color(canvas.theme.ink)
+
+
+def _key_look(canvas: Canvas) -> dict[str, Any]:
+    theme = canvas.theme
+    return {"facecolor": theme.paper, "edgecolor": theme.grid, "framealpha": 0.9, "frameon": True, "fancybox": True}
+
+
+def colour_bar(canvas: Canvas, image: Any, axes: Any, ticks: Sequence[float], names: Sequence[str]) -> None:
+    """Beside a heat map, with these ticks."""
+    bar = canvas.figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
+    bar.set_ticks(list(ticks), labels=list(names))
+    bar.ax.tick_params(
+        color=canvas.theme.muted,
+        labelcolor=canvas.theme.ink,
+        labelsize=canvas.format.text * 0.8,
+        labelfontfamily=FONT,
+        width=canvas.format.line * 0.4,
+    )
+    bar.ax.tick_params(which="minor", size=0)
+    bar.outline.set(edgecolor=canvas.theme.muted, linewidth=canvas.format.line * 0.4)
+
+
+def finish(canvas: Canvas, title: str, alt_text: str, notes: Sequence[str] = ()) -> Plot:
+    """Heading above, notes below, one font for all; the plot."""
+    format, theme = canvas.format, canvas.theme
+    heading = textwrap.fill(title, int(format.inches[0] * 72 / (format.heading * 0.66)))
+    canvas.figure.suptitle(heading, x=0.012, ha="left", fontsize=format.heading, color=theme.ink, fontweight="bold")
+    if notes:
+        wide = int(format.inches[0] * 72 / (format.text * 0.8 * 0.54))
+        below = "\n".join(textwrap.fill(note, wide) for note in notes)
+        canvas.figure.supxlabel(below, x=0.012, ha="left", fontsize=format.text * 0.8, color=theme.muted)
+    text_class = module("matplotlib.text").Text
+    for text in canvas.figure.findobj(text_class):
+        text.set(fontfamily=FONT, parse_math=False, usetex=False)
+        if text.get_text():
+            text.set_text(drawable(text.get_text()))
+    return Plot(canvas.figure, title, alt_text)
+
+
+def drawable(text: str) -> str:
+    """The text with what the font has no glyph for as ‹U+4E2D›, so that nothing is an empty box, or a warning."""
+    glyphs = _glyphs()
+    return "".join(c if c == "\n" or ord(c) in glyphs else f"‹U+{ord(c):04X}›" for c in text)
+
+
+def _glyphs() -> Any:
+    fonts = module("matplotlib.font_manager")
+    return fonts.get_font(fonts.findfont(FONT)).get_charmap()
+
+
+def shown(name: str | None, otherwise: str) -> str:
+    """A name that a user gave, safe to print."""
+    return visible(name) if name else otherwise
+
+
+def series_label(text: str) -> str:
+    """A name for the legend, from which matplotlib leaves out those that begin with an underscore."""
+    return f"\u200a{text}" if text.startswith("_") else text
+
+
+def power(exponent: float) -> str:
+    """10 to this power as a tick writes it: 10⁻⁶."""
+    digits = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return f"10{str(round(exponent)).translate(digits)}"
