@@ -127,6 +127,32 @@ def encoder_decoder(steps=3, keep=None):
     return finish((h * h).sum().named("loss"), keep)
 
 
+def translator(steps=3, keep=None):
+    """An encoder whose state a decoder goes on with; the decoder reads its own output, and has a loss at every step."""
+    p, q = (weights(W_ih=(12, 3), W_hh=(12, 3), b_ih=(12,), b_hh=(12,)) for _ in range(2))
+    r = weights(V=(3, 3))
+    zeros = tg.Tensor(np.zeros((1, 3)))
+
+    def cell(p, x, h, c):
+        a = tg.linear(x, p["W_ih"], p["b_ih"]) + tg.linear(h, p["W_hh"], p["b_hh"])
+        i, f, g, o = tg.split(a, 4, axis=-1)
+        i, f, g, o = i.sigmoid().named("i"), f.sigmoid().named("f"), g.tanh().named("g"), o.sigmoid().named("o")
+        c = (f * c + i * g).named("c")
+        return (o * c.tanh()).named("h"), c
+
+    h = c = zeros
+    with tg.scope("encoder"):
+        for _, x in tg.steps(inputs(steps, size=3)):
+            h, c = cell(p, x, h, c)
+    y, total = zeros, tg.Tensor(0.0)
+    with tg.scope("decoder"):
+        for _, _ in tg.steps(range(2), start=steps):
+            h, c = cell(q, y, h, c)
+            y = tg.linear(h, r["V"]).named("y")
+            total = total + (y * y).sum().named("loss")
+    return finish(total.named("total"), keep)
+
+
 def untidy(steps=3):
     """No names, no scopes, steps that differ, a step outside the loop, an output that is used again."""
     w = tg.Tensor([[0.5, -0.2], [0.1, 0.3]], requires_grad=True)
@@ -174,6 +200,7 @@ ALL = {
     "loss_at_every_step": loss_at_every_step,
     "bidirectional": bidirectional,
     "encoder_decoder": encoder_decoder,
+    "translator": translator,
     "untidy": untidy,
     "windowed": lambda: lstm(steps=40),
     "windowed_losses": lambda: loss_at_every_step(steps=10, keep=None),

@@ -9,6 +9,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.graph import samples
+from tests.graph.layout.test_layout import bezier
 from tests.graph.views.test_folding import check_partition
 from tinygrad_rnn import nn
 from tinygrad_rnn.graph import draw
@@ -115,11 +116,23 @@ def check_apart(place, fig):
         assert abs(curve.points[0][1] - y) <= high / 2 + 0.01
 
 
+def passed(place, fig):
+    """Every (edge, node) where the line of the edge passes through the node."""
+    for e, curve in zip(fig.edges, place.curves, strict=True):
+        along = [point for k in range(0, len(curve.points) - 1, 3) for point in bezier(curve.points[k : k + 4])]
+        for v, (left, low, right, high) in rectangles(place):
+            inside = [q for q in along if left + 3 < q[0] < right - 3 and low + 3 < q[1] < high - 3]
+            if inside and v not in (e.source, e.target):
+                yield e, v
+
+
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_nothing_overlaps_and_every_line_leads_from_its_source_to_its_target(name, view):
     fig = VIEWS[view]([PROGRAMS[name]()])
-    check_apart(placed(fig), fig)
+    place = placed(fig)
+    check_apart(place, fig)
+    assert not list(passed(place, fig))
 
 
 @pytest.mark.parametrize("make", [lambda: recurrent("LSTM"), lambda: samples.lstm(steps=40), samples.lstm])
@@ -138,6 +151,31 @@ def test_the_cell_state_is_a_straight_line_along_the_top_and_the_hidden_state_at
             assert len({round(y, 6) for _, y in (*curve.points, curve.tip)}) == 1
             straight += 1
     assert straight == sum(e.crossing for e in fig.edges)
+
+
+def test_the_cell_state_goes_straight_on_from_an_encoder_to_a_decoder():
+    fig = cells([samples.translator(steps=3)])
+    place = placed(fig)
+    nodes = {n.id: n for n in fig.nodes}
+    c = [
+        curve
+        for e, curve in zip(fig.edges, place.curves, strict=True)
+        if e.crossing and nodes[e.source].name == "c" and {y for _, y in curve.points} == {curve.tip[1]}
+    ]
+    assert len(c) == 4
+    assert len({place.at[n.id][1] for n in fig.nodes if n.name == "h"}) == 1
+    linear = next(n for n in fig.nodes if n.scope == "decoder" and n.parts == ("linear", "linear", "add"))
+    (start,) = [e.source for e in fig.edges if e.target == linear.id and nodes[e.source].kind == "constant"]
+    assert place.at[start][1] + place.sizes[start][1] / 2 < place.at[linear.id][1]  # below, out of the way of h
+
+
+def test_words_beside_two_loops_of_one_state_are_below_each_other():
+    fig = rolled([samples.encoder_decoder(steps=4)])
+    place = placed(fig)
+    labels = [curve.label for e, curve in zip(fig.edges, place.curves, strict=True) if e.lag]
+    assert {e.lag for e in fig.edges if e.lag} == {1, 2}
+    for (x, y), (other_x, other_y) in combinations(labels, 2):
+        assert abs(x - other_x) > 60 or abs(y - other_y) >= 15
 
 
 def test_every_step_is_the_same_figure():

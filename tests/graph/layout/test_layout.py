@@ -124,6 +124,19 @@ def test_every_step_is_the_same_figure(name):
         np.testing.assert_allclose(first - first[0], other - other[0], atol=1e-9)
 
 
+def test_the_cell_state_goes_straight_on_from_an_encoder_to_a_decoder():
+    fig, p = placed("translator")
+    nodes = {n.id: n for n in fig.nodes}
+    c = [
+        curve
+        for e, curve in zip(fig.edges, p.curves, strict=True)
+        if e.crossing and nodes[e.source].name == "c" and {y for _, y in curve.points} == {curve.tip[1]}
+    ]
+    assert len(c) == len(fig.steps) - 1
+    inside = {v for box in p.boxes if box.scope == "encoder" for v in box.nodes}
+    assert {n.id for n in fig.nodes if n.name == "x"} <= inside  # and no input stands between the steps
+
+
 @pytest.mark.parametrize(("name", "state"), [("lstm", "c"), ("rnn", "h"), ("gru", "h")])
 def test_the_state_is_a_straight_line_through_all_steps(name, state):
     fig, p = placed(name)

@@ -104,15 +104,18 @@ def _sort(every: list[Block], of: dict[str, Block], edges: Sequence[Edge]) -> No
 
 
 def _initial_states(figure: Figure, of: dict[str, Block]) -> dict[str, tuple[str, int]]:
-    """Leaves that come in where at other steps a state arrives: from the step before (-1) or after (+1)."""
+    """Leaves that come in where at other steps a state arrives: from the step before (-1) or after (+1); not where
+    one arrives from another cell, as in the first step of a decoder, for then its line has that place."""
     nodes = {n.id: n for n in figure.nodes}
     if figure.view == "rolled":  # there they have no step, unlike all that they lead to
         back = {of[e.target].scope for e in figure.edges if e.lag < 0}
         back -= {of[e.target].scope for e in figure.edges if e.lag > 0}
+        taken = {e.target for e in figure.edges if e.lag and of[e.source] is not of[e.target]}
         return {
             e.source: (e.target, 1 if of[e.target].scope in back else -1)
             for e in reversed(figure.edges)
             if e.source not in of and nodes[e.source].step is None and of[e.target].step is not None
+            if e.target not in taken
         }
     place_of = {
         v: (b.scope, k, nodes[v].operation)
@@ -130,13 +133,15 @@ def _initial_states(figure: Figure, of: dict[str, Block]) -> dict[str, tuple[str
             here, there = of[e.source].step, of[e.target].step
             if here is not None and there is not None:
                 arrives |= dict.fromkeys(places(e), -1 if here < there else 1)
+    taken = {e.target for e in figure.edges if e.crossing}
     found: dict[str, tuple[str, int]] = {}
     other: set[str] = set()
     for e in figure.edges:
         if e.source in of or e.target not in of or nodes[e.target].gap is not None:
             continue
         sides = {arrives.get(p, 0) for p in places(e)}
-        if sides <= {-1, 1} and len(sides) == 1 and nodes[e.source].kind in ("leaf", "constant"):
+        is_state = sides <= {-1, 1} and len(sides) == 1 and e.target not in taken
+        if is_state and nodes[e.source].kind in ("leaf", "constant"):
             found.setdefault(e.source, (e.target, sides.pop()))
         else:
             other.add(e.source)

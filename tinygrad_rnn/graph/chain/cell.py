@@ -34,7 +34,8 @@ class State:
 class Inside:
     """Coordinates from the lower left corner of the cell. enters, leaves: the height at which something comes in from
     the left border for a node, and at which its result leaves on the right one. lines: the way of every link; `into`
-    and `out`: those from the left border and to the right one. clear: nodes with nothing below them."""
+    and `out`: those from the left border and to the right one. clear: nodes with nothing below them. lane: the height
+    of the top lane, 0 if there is none."""
 
     at: dict[str, Point]
     width: float
@@ -46,6 +47,7 @@ class Inside:
     out: dict[str, Curve]
     clear: frozenset[str]
     channel: dict[str, float]  # the x of free space to the left of a node
+    lane: float
 
 
 def arrange(
@@ -58,12 +60,14 @@ def arrange(
     marks: frozenset[str] = frozenset(),
     grounded: frozenset[str] = frozenset(),
     narrowest: float = 0.0,
+    lane: float = 0.0,
     room: Room | None = None,
 ) -> Inside:
     """Lay out a cell.
 
     nodes, links: each node before those that use it. arrivals: nodes that something comes in for at the left border.
     exits: nodes whose results leave at the right border. states: those of them that cross time.
+    narrowest: how wide it is at least. lane: how high its top lane is at least.
     """
     size = {v: size[v] for v in nodes}
     top, bottom = _lanes(nodes, links, states)
@@ -83,6 +87,7 @@ def arrange(
     y = _heights(drawn, sizes, upper, lower)
     low = min((y[v] - sizes[v][0] / 2 for v in nodes), default=0.0)
     low = min([low, *(y[v] for v in leave.values()), *(y[v] for v in entry.values())])
+    y |= {v: max(y[v], low + lane) for v in upper}
     high = max((y[v] + sizes[v][0] / 2 for v in nodes), default=0.0)
     side_room = max(SIDE, (narrowest - drawn.height) / 2)
     at = {v: (drawn.y[v] + side_room, y[v] - low) for v in drawn.y}
@@ -104,6 +109,7 @@ def arrange(
         into={v: lines[entry[v], v] for v in entry},
         out={v: lines[v, leave[v]] for v in leave},
         clear=frozenset(v for v in nodes if place.is_clear(v, nodes)),
+        lane=at[top[0]][1] if top else 0.0,
         channel={v: columns[drawn.row[v]][0] - 9.0 for v in nodes},
     )
 
@@ -122,12 +128,15 @@ def _lanes(
             # Where a state is also scaled and added to what comes of it, that is the line: the leak of a GRU.
             line = min(chains, key=lambda chain: (len(chain) == 1, len(chain)))
             found.append((len(line), nodes.index(s.producer), line, s))
-    found.sort(key=lambda item: item[:2])
+    found.sort(key=lambda item: (item[0] == 1, *item[:2]))  # a running sum of losses is not the cell state
     top = found[0][2] if found else ()
     others = [s for s in states if not found or s is not found[0][3]]
     if not others:
         return top, ()
-    (hidden, *_) = sorted(others, key=lambda s: nodes.index(s.producer), reverse=True)
+    # The h that is made of c; not the output that a decoder makes of h and reads again at the next step.
+    others.sort(key=lambda s: nodes.index(s.producer))
+    later = [s for s in others if top and nodes.index(s.producer) > nodes.index(top[-1])]
+    hidden = later[0] if later else others[-1]
     before = _reaching(hidden.producer, links)
     entries = [v for v in hidden.consumers if v in before and v not in top]
     return top, tuple(dict.fromkeys(v for v in (*entries[:1], hidden.producer) if v not in top))
@@ -156,16 +165,16 @@ def _stacks(
     nodes: Sequence[str], links: Sequence[Link], top: Sequence[str], bottom: Sequence[str], marks: frozenset[str]
 ) -> list[list[str]]:
     """Nodes to stand above each other, each list from bottom to top: what hangs below the end of the top lane as a
-    single chain (c, tanh, h), and else marks below what they lead to."""
+    single chain, as far as to the bottom lane (c, tanh, h), and else marks below what they lead to."""
     targets: dict[str, list[str]] = defaultdict(list)
     for u, v in links:
         if v not in targets[u]:
             targets[u].append(v)
     found: list[list[str]] = []
     chain = list(top[-1:])
-    while chain and len(targets[chain[-1]]) == 1:
+    while chain and len(targets[chain[-1]]) == 1 and chain[-1] not in bottom:
         chain.append(targets[chain[-1]][0])
-    if len(chain) > 1 and not targets[chain[-1]]:
+    if len(chain) > 1 and (not targets[chain[-1]] or chain[-1] in bottom):
         found.append(chain[::-1])
     taken = {*top[:-1], *bottom, *(v for stack in found for v in stack)}
     for v in reversed(nodes):

@@ -25,6 +25,7 @@ def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> 
     grounded: dict[int, set[int]] = defaultdict(set)
     states: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
     ordinal = cut.rank
+    own_states = _recurrent(figure, cut)
     for e in figure.edges:
         source, target = cut.of.get(e.source), cut.of[e.target]
         if cut.is_inside(e):
@@ -40,7 +41,9 @@ def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> 
             arrivals[id(target)].add(ordinal[e.target])
         else:
             grounded[id(target)].add(ordinal[e.target])
-        if source is not None and e.crossing and source.scope == target.scope and source.gap is target.gap is None:
+        if source is None or not e.crossing or source.gap is not None or target.gap is not None:
+            continue
+        if source.scope == target.scope or id(target) not in own_states:
             # The node that takes its place in the target, which may differ from the source, as a first step does.
             called = nodes[e.source].name, nodes[e.source].operation
             same = [v for v in target.nodes if (nodes[v].name, nodes[v].operation) == called]
@@ -56,7 +59,7 @@ def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> 
             wide, high = max(sizes[v][0] for v in each), max(sizes[v][1] for v in each)
             sizes |= dict.fromkeys(each, (wide, high))
 
-    def drawn(alike: Sequence[Block], narrowest: float) -> Inside:
+    def drawn(alike: Sequence[Block], narrowest: float, lane: float = 0.0) -> Inside:
         first = alike[0]
         name = first.nodes
         merged: dict[int, set[int]] = defaultdict(set)
@@ -74,22 +77,33 @@ def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> 
             frozenset(v for v in name if kind_of(nodes[v]) == "mark"),
             frozenset(name[k] for b in alike for k in grounded[id(b)] if k < len(name)),
             narrowest,
+            lane,
             room,
         )
 
     first = {kind: drawn(alike, _narrowest(alike, figure)) for kind, alike in kin.items()}
     widest: dict[int, float] = defaultdict(float)  # of the cells above each other
+    lane: dict[int, float] = defaultdict(float)  # the highest of the cells beside each other
     for kind, alike in kin.items():
         for b in alike:
             widest[b.slot] = max(widest[b.slot], first[kind].width)
+            lane[b.row] = max(lane[b.row], first[kind].lane)
     found = {}
     for kind, alike in kin.items():
-        needed = max(widest[b.slot] for b in alike)
-        same_for_all = first[kind] if first[kind].width == needed else drawn(alike, needed)
+        same_for_all, wide, high = first[kind], max(widest[b.slot] for b in alike), max(lane[b.row] for b in alike)
+        if same_for_all.width < wide or 0 < same_for_all.lane < high:
+            same_for_all = drawn(alike, wide, high)
         for b in alike:
             own = _renamed(same_for_all, dict(zip(alike[0].nodes, b.nodes, strict=True)))
             found[id(b)] = _mirrored(own) if b.backwards else own
     return found
+
+
+def _recurrent(figure: Figure, cut: Blocks) -> set[int]:
+    """The blocks to which states come from others of their scope. To the first step of a decoder none do: it goes on
+    with those of the encoder."""
+    between = [(cut.of[e.source], cut.of[e.target]) for e in figure.edges if e.crossing and e.source in cut.of]
+    return {id(target) for source, target in between if source.scope == target.scope}
 
 
 def _kind(b: Block, nodes: Mapping[str, Node], links: Sequence[tuple[str, str]], ordinal: Mapping[str, int]) -> object:
@@ -115,6 +129,7 @@ def _renamed(drawn: Inside, name: Mapping[str, str]) -> Inside:
         out={name[v]: c for v, c in drawn.out.items()},
         clear=frozenset(name[v] for v in drawn.clear),
         channel={name[v]: x for v, x in drawn.channel.items()},
+        lane=drawn.lane,
     )
 
 

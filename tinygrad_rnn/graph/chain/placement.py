@@ -17,11 +17,11 @@ from ..views.figure import Figure, Node
 from .blocks import Block, Blocks, blocks
 from .cell import Inside, Size
 from .insides import insides, words_above
-from .trunks import Frame, Page, Trunk, lines, tracks_of, trunks
+from .trunks import Frame, Page, Trunk, lines, sides_of_loops, tracks_of, trunks
 
 PAD = 16.0  # between the nodes and the border of a cell, above and below
 GUTTER = 44.0  # between slots
-LAG_ROOM = 60.0  # between slots where loops are, for the words beside them
+LAG_ROOM = 90.0  # between slots where loops are, for the words beside them
 LEAF_GAP = 10.0  # between leaves beside each other
 STRIP = 26.0  # from a cell to the leaves below it
 ROW_SPACE = 26.0  # between layers
@@ -60,9 +60,8 @@ def place_cells(
     frame = Frame(cut, inside, low, high, sizes, y, top, PAD)
     routed = frame.routed(wires)
     track = tracks_of(routed)
-    borders = _borders(
-        cut, inside, strips, sizes, track, GUTTER + room.columns / 2 + LAG_ROOM * (figure.view == "rolled")
-    )
+    words = LAG_ROOM if figure.view == "rolled" else 0.0
+    borders = _borders(cut, inside, strips, sizes, track, GUTTER + room.columns / 2 + words)
     at: dict[str, Point] = {}
     left: dict[int, float] = {}
     for b in cut.all:
@@ -75,7 +74,8 @@ def place_cells(
             at |= {v: (left[id(b)] + px, y[v]) for v, (px, _) in inside[id(b)].at.items()}
         at |= {v: (left[id(b)] + px, y[v]) for v, px in strips[id(b)].items()}
     at |= {v: (sum(borders[slot]) / 2, y[v]) for slot, inner in cut.loose.items() for v in inner}
-    drawn = lines(figure, frame, wires, routed, Page(at, left, borders, track))
+    page = Page(at, left, borders, track, sides_of_loops(routed), words)
+    drawn = lines(figure, frame, wires, routed, page)
     boxes = tuple(
         _box(b, left[id(b)], inside[id(b)].width, low[id(b)], high[id(b)], figure) for b in cut.all if bordered[id(b)]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..layout.curves import Curve, Point, ports, right_angled, rounded, upwards
@@ -17,6 +17,7 @@ from .cell import Inside, Size
 
 BESIDE = 15.0  # from a slot to the first line that runs up or down beside it
 OVER = 16.0  # from the tops of the cells to the first line that runs above them
+WORDS = 18.0  # from line to line of the words beside loops
 LANE = 10.0  # from a cell to the first line that runs along above or below it
 
 Way = Literal["side", "below", "gap"]
@@ -170,29 +171,52 @@ class Frame:
 
 
 def tracks_of(routed: Sequence[Routed]) -> dict[tuple[int, str], int]:
-    """For each gutter and each tensor that runs up or down in it: which track, counted from the left."""
+    """For each gutter and each tensor that runs up or down in it: which track, counted from the left. Those of loops
+    stand next to their own cells."""
     segments = []
     for r in routed:
         for k, gutter in enumerate(r.gutters):
             a, b = r.heights[k], r.heights[k + 1]
             segments.append(Wire(r.trunk.edge, 1, a, b, "side", "side", (gutter,), False))
-    return tracks(segments)
+    side, least_crossings = sides_of_loops(routed), tracks(segments)
+    found: dict[tuple[int, str], int] = {}
+    count: dict[int, int] = defaultdict(int)
+    for key in sorted(least_crossings, key=lambda key: (side.get(key, 0), least_crossings[key])):
+        found[key] = count[key[0]]
+        count[key[0]] += 1
+    return found
+
+
+def sides_of_loops(routed: Sequence[Routed]) -> dict[tuple[int, str], int]:
+    """Of each gutter and tensor where a loop runs up or down: -1 if its cell is to the left of the gutter, else 1."""
+    loops = [r for r in routed if r.trunk.edge.lag and r.trunk.lane]
+    return {(k, r.trunk.edge.source): -1 if k == r.trunk.target.slot else 1 for r in loops for k in r.gutters}
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Where everything stands. left: of each block. borders: the left and the right of each slot."""
+    """Where everything stands. left: of each block. borders: the left and the right of each slot. side: see
+    sides_of_loops. words: how much room there is beside loops for words."""
 
     at: Mapping[str, Point]
     left: Mapping[int, float]
     borders: Sequence[tuple[float, float]]
     track: Mapping[tuple[int, str], int]
+    side: Mapping[tuple[int, str], int]
+    words: float
 
     def gutter(self, k: int, v: str) -> float:
         """The x of the track in gutter k that belongs to a node."""
         if k < 0:
             return self.borders[0][0] - BESIDE - TRACK * self.track[k, v]
-        return self.borders[k][1] + BESIDE + TRACK * self.track[k, v]
+        beyond_words = self.words if self.side.get((k, v)) == 1 else 0.0
+        return self.borders[k][1] + BESIDE + TRACK * self.track[k, v] + beyond_words
+
+    def beside_loops(self, k: int, start: int) -> float:
+        """The x of the last loop in gutter k before the room for words. start: see Routed."""
+        return start * max(
+            start * self.gutter(*key) for key, side in self.side.items() if key[0] == k and side == -start
+        )
 
 
 def lines(figure: Figure, frame: Frame, wires: Sequence[Trunk], routed: Sequence[Routed], page: Page) -> list[Curve]:
@@ -208,6 +232,21 @@ def lines(figure: Figure, frame: Frame, wires: Sequence[Trunk], routed: Sequence
             found.append(_from_leaf(e, block, frame, page, entry[e]))
         else:
             found.append(_moved(frame.inside[id(block)].lines[e.source, e.target], block, frame, page))
+    return _apart(figure.edges, found)
+
+
+def _apart(edges: Sequence[Edge], drawn: list[Curve]) -> list[Curve]:
+    """Words about loops, such as from t - 1 and from t - 2 of the same state, below each other."""
+    used: list[Point] = []
+    found = []
+    for e, curve in zip(edges, drawn, strict=True):
+        if e.lag:
+            x, y = curve.label
+            while any(abs(x - other_x) < 3 * WORDS and abs(y - other_y) < WORDS for other_x, other_y in used):
+                y -= WORDS
+            used.append((x, y))
+            curve = replace(curve, label=(x, y))
+        found.append(curve)
     return found
 
 
@@ -280,7 +319,7 @@ def _trunk_line(r: Routed, frame: Frame, page: Page, entry: Mapping[Edge, tuple[
         words = width(Line(lag_text(e.lag), 15, italic=True)) / 2 + 6
         label = into.tip[0] - words, into.tip[1] + 10
         if r.trunk.lane:
-            label = corners[1][0] + r.start * words, (r.heights[0] + r.heights[1]) / 2
+            label = page.beside_loops(r.gutters[0], r.start) + r.start * words, (r.heights[0] + r.heights[1]) / 2
         into = Curve(into.points, into.tip, label)
     return _joined([*begin[:-1], *middle] if begin else middle, into)
 

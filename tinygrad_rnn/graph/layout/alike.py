@@ -82,6 +82,7 @@ def _renamed(drawn: Layout, name: Mapping[str, str]) -> Layout:
         blocked=frozenset((name[v], side) for v, side in drawn.blocked),
         width=drawn.width,
         height=drawn.height,
+        on_line=frozenset(name[v] for v in drawn.on_line),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from ..views.figure import Figure, Node
+from ..views.figure import Edge, Figure, Node
 from .runs import Run, runs_of
 
 
@@ -97,25 +97,43 @@ def _outside(figure: Figure, outside: set[str], position: dict[str, int], last: 
 
 def _initial_states(figure: Figure) -> dict[str, tuple[str, int]]:
     """Leaves that come in where at other steps a state arrives from the step before (-1: drawn to the left of the
-    step) or, in a network that runs backwards in time, from the step after (+1). So step 0 looks like every other."""
+    step) or, in a network that runs backwards in time, from the step after (+1). So step 0 looks like every other.
+
+    Other steps are those that do the same; for a step like no other, those in which the same scope does the same."""
     nodes = {n.id: n for n in figure.nodes}
-    ordinal: dict[str, tuple[int, str | None]] = {}
-    count: dict[int, int] = defaultdict(int)
+    inside: dict[int, list[Node]] = defaultdict(list)
     for n in figure.nodes:
         if n.kind == "operation" and not n.again and n.step is not None:
-            ordinal[n.id] = count[n.step], n.operation
-            count[n.step] += 1
-    arrives: dict[tuple[tuple[int, str | None], int], int] = {}
+            inside[n.step].append(n)
+    kind = {step: tuple(n.operation for n in members) for step, members in inside.items()}
+    ordinal = {n.id: k for members in inside.values() for k, n in enumerate(members)}
+
+    def places(v: str, slot: int) -> tuple[object, object]:
+        n = nodes[v]
+        assert n.step is not None
+        return (kind[n.step], ordinal[v], slot), (n.scope, ordinal[v], n.operation, slot)
+
+    arrives: dict[object, int] = {}
+    recurrent: set[object] = set()
     for e in figure.edges:
         source, target = nodes[e.source], nodes[e.target]
         if e.crossing and target.id in ordinal and source.step is not None and target.step is not None:
-            arrives[ordinal[target.id], e.uses[0][1]] = -1 if source.step < target.step else 1
+            arrives |= dict.fromkeys(places(target.id, e.uses[0][1]), -1 if source.step < target.step else 1)
+            recurrent.add(kind[target.step])
+
+    def side(e: Edge) -> int:
+        if e.target not in ordinal:
+            return 0
+        alike, same_scope = places(e.target, e.uses[0][1])
+        step = nodes[e.target].step
+        assert step is not None
+        return arrives.get(alike if kind[step] in recurrent else same_scope, 0)
+
     used: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for e in figure.edges:
         if nodes[e.source].kind in ("leaf", "constant", "parameter"):
-            side = arrives.get((ordinal[e.target], e.uses[0][1]), 0) if e.target in ordinal else 0
-            used[e.source].append((e.target, side))
-    return {leaf: uses[0] for leaf, uses in used.items() if uses[0][1] and len({side for _, side in uses}) == 1}
+            used[e.source].append((e.target, side(e)))
+    return {leaf: uses[0] for leaf, uses in used.items() if uses[0][1] and len({at for _, at in uses}) == 1}
 
 
 def _in_order(members: list[str], sources: dict[str, list[str]]) -> list[str]:

@@ -54,7 +54,8 @@ def place(figure: Figure, cut: Sequence[Column], size: Callable[[Node], Size], r
     sizes |= {v: (sizes[v][0], top) for v in gaps}
     blocked = frozenset(place for d in drawn for place in d.blocked)
     rows = _row_bounds(cut, drawn, y, sizes)
-    wires = plan(figure.edges, column_of, y, rows, blocked, gaps)
+    loose = {k: [_extent(v, y, sizes) for v in c.loose] for k, c in enumerate(cut) if c.loose and c.gap is None}
+    wires = plan(figure.edges, column_of, y, rows, blocked, gaps, loose)
     track = tracks(wires)
     x, borders = _widths(cut, drawn, sizes, track, GUTTER + room.columns)
     at = {v: (x[v], y[v]) for v in x}
@@ -85,15 +86,15 @@ def _heights(
     sizes: Mapping[str, Size],
     below_gap: float,
 ) -> tuple[dict[str, float], float]:
-    """The height of every node, and that of the highest step. Steps stand on the ground; the rest stands beside what
-    it is linked with."""
+    """The height of every node, and that of the highest step. Steps stand on the ground, or as high as it takes for a
+    state to go straight on; the rest stands beside what it is linked with."""
     y: dict[str, float] = {}
     tops = []
-    for c, d in zip(cut, drawn, strict=True):
+    bases = _bases(figure, cut, drawn, column_of)
+    for k, (c, d) in enumerate(zip(cut, drawn, strict=True)):
         if c.step is not None:
-            base = PAD + BOX_PAD * len(c.runs[0].path)
-            y |= {v: base + at for v, at in d.y.items()}
-            tops.append(base + d.height + room_between(c.runs[-1].path, ()) + PAD + HEADING)
+            y |= {v: bases[k] + at for v, at in d.y.items()}
+            tops.append(bases[k] + d.height + room_between(c.runs[-1].path, ()) + PAD + HEADING)
     top = max(tops, default=0.0)
     y |= {c.gap: top / 2 for c in cut if c.gap is not None}
     near = _neighbours(figure, column_of)
@@ -114,6 +115,42 @@ def _heights(
     return y, top
 
 
+def _bases(
+    figure: Figure, cut: Sequence[Column], drawn: Sequence[Layout], column_of: Mapping[str, int]
+) -> dict[int, float]:
+    """How high the lowest row of each step stands."""
+    ground = {k: PAD + BOX_PAD * len(c.runs[0].path) for k, c in enumerate(cut) if c.step is not None}
+    found: dict[int, float] = {}
+    straight = [
+        (column_of[e.source], e.source, column_of[e.target], e.target)
+        for e in figure.edges
+        if e.crossing and {column_of[e.source], column_of[e.target]} <= ground.keys()
+        if e.source in drawn[column_of[e.source]].on_line and e.target in drawn[column_of[e.target]].on_line
+    ]
+    straight.sort(key=lambda link: abs(link[2] - link[0]))  # those of neighbours first
+    beside: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for start, u, end, v in straight:
+        rise = drawn[start].y[u] - drawn[end].y[v]
+        beside[start].append((end, rise))
+        beside[end].append((start, -rise))
+    for first in ground:
+        if first in found:
+            continue
+        found[first], joined = ground[first], [first]
+        for k in joined:  # grows while it is walked
+            for other, rise in beside[k]:
+                if other not in found:
+                    found[other] = found[k] + rise
+                    joined.append(other)
+        lift = max(ground[k] - found[k] for k in joined)
+        found |= {k: found[k] + lift for k in joined}
+    return found
+
+
+def _extent(v: str, y: Mapping[str, float], sizes: Mapping[str, Size]) -> tuple[float, float]:
+    return y[v] - sizes[v][1] / 2, y[v] + sizes[v][1] / 2
+
+
 def _neighbours(figure: Figure, column_of: Mapping[str, int]) -> dict[str, list[str]]:
     """The nodes in other columns that a node is linked with."""
     near: dict[str, list[str]] = defaultdict(list)
@@ -127,7 +164,7 @@ def _neighbours(figure: Figure, column_of: Mapping[str, int]) -> dict[str, list[
 def _row_bounds(
     cut: Sequence[Column], drawn: Sequence[Layout], y: Mapping[str, float], sizes: Mapping[str, Size]
 ) -> dict[str, tuple[float, float]]:
-    bounds = {v: (y[v] - sizes[v][1] / 2, y[v] + sizes[v][1] / 2) for v in y}
+    bounds = {v: _extent(v, y, sizes) for v in y}
     for c, d in zip(cut, drawn, strict=True):
         for v in d.y if c.gap is None else ():
             low, high = d.rows[d.row[v]]

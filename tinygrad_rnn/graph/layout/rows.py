@@ -30,6 +30,7 @@ class Layout:
     row: which row a node is in; rows: the lowest and the highest y of each.
     bends: for links over several rows, where they pass those between: (x, lowest y, highest y).
     blocked: (node, side) where another node is in the way to that side of the column (-1 left, 1 right).
+    on_line: the nodes of lines.
     """
 
     x: dict[str, float]
@@ -40,6 +41,7 @@ class Layout:
     blocked: frozenset[tuple[str, int]]
     width: float
     height: float
+    on_line: frozenset[str]
 
 
 @dataclass(slots=True, eq=False)
@@ -98,6 +100,7 @@ def layout(
         blocked=frozenset(_blocked(rows)),
         width=right - left,
         height=bounds[-1][1] if bounds else 0.0,
+        on_line=frozenset(v for line in lines for v in line),
     )
 
 

@@ -47,11 +47,13 @@ def plan(
     row_bounds: Mapping[str, tuple[float, float]],
     blocked: frozenset[tuple[str, int]],
     gaps: frozenset[str],
+    loose: Mapping[int, Sequence[tuple[float, float]]],
 ) -> list[Wire]:
     """A wire for every edge that leads to another column.
 
     middle: the height of each node. row_bounds: the lowest and highest y of its row.
     blocked: (node, side) where another node of its row stands in the way.
+    loose: columns with nothing but initial states in them: the lowest and highest y of each.
     """
     leading = [e for e in edges if column_of[e.source] != column_of[e.target]]
     arriving: dict[tuple[str, int], list[Edge]] = defaultdict(list)
@@ -62,7 +64,8 @@ def plan(
     for e in leading:
         u, v = e.source, e.target
         direction = _direction(e, column_of)
-        next_door = column_of[v] - column_of[u] == direction
+        passed = range(min(column_of[u], column_of[v]) + 1, max(column_of[u], column_of[v]))
+        next_door = not passed
         leaves = _way(u, direction, next_door, blocked, gaps)
         arrives = _way(v, -direction, next_door, blocked, gaps)
         start = (
@@ -83,10 +86,17 @@ def plan(
         gutters: tuple[int, ...] = (out, into)
         if next_door:
             gutters = () if abs(start - end) < 0.5 else (out,)
+        elif _clear(start, passed, loose) and leaves == "side" and arrives != "top":
+            next_door, gutters = True, () if abs(start - end) < 0.5 else (into,)
         elif u in gaps or v in gaps:
             gutters = tuple(g for g, node in ((out, u), (into, v)) if node not in gaps)
         wires.append(Wire(e, direction, start, end, leaves, arrives, gutters, not next_door))
     return wires
+
+
+def _clear(height: float, columns: Sequence[int], loose: Mapping[int, Sequence[tuple[float, float]]]) -> bool:
+    """Whether a wire may run straight through these columns."""
+    return all(k in loose and not any(low - 4 < height < high + 4 for low, high in loose[k]) for k in columns)
 
 
 def _direction(e: Edge, column_of: Mapping[str, int]) -> int:
