@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..engine.tensor import Tensor
 from ..trace import Flow, GradientTrace, Route
 from .animation.film import animated
-from .looks.contents import checked_facts, contents
+from .looks.contents import checked_facts, contents, has_room
 from .looks.flow_look import ROOM, overlay
 from .looks.highlight import highlighted
 from .looks.style import SHOWN
@@ -66,6 +67,7 @@ __all__ = [
     "write",
 ]
 
+MORE = "Shapes, values and gradients: show=['shape', 'value', 'gradient'], best with few steps, as in steps=(0, 2)."
 VIEWS: dict[str, Callable[[Sequence[Tensor], tuple[int, int] | None], Figure]] = {
     "ops": figure,
     "cells": cells,
@@ -97,14 +99,17 @@ def draw(
     show: which facts stand in the nodes: "shape"; "value", the smallest and the largest; "gradient", the norm of what
         `backward(keep="all")` kept; "numbers" of small tensors in shaded cells; "slope", the range of the local
         derivative of sigmoid, tanh and the like; "saturation", how many units of a gate are flat. None shows the first
-        three, or nothing where operations are drawn as one, or flow_to or highlight is given.
+        three in "ops" of up to three steps, and nothing where there is more, or with flow_to or highlight.
     """
     outputs = _outputs(outputs)
     _check_view(view)
     drawn = VIEWS[view](outputs, steps)
-    facts = checked_facts(show, SHOWN if view == "ops" and flow_to is None and highlight is None else ())
+    is_plain = view == "ops" and flow_to is None and highlight is None
+    facts = checked_facts(show) if show is not None else SHOWN if is_plain and has_room(drawn) else ()
     tape = ancestors(outputs)
     inside = contents(drawn, tape, facts)
+    if show is None and is_plain and not facts:
+        inside = replace(inside, notes=(MORE,))
     if flow_to is not None:
         found = currents(drawn, flow_asked_for(outputs, flow_to, highlight), tape)
         return Drawing(found.figure, overlay(found), facts, inside, found)

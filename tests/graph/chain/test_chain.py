@@ -203,9 +203,34 @@ def test_layers_stand_above_each_other_and_the_backward_direction_runs_from_righ
             assert (curve.tip[0] < curve.points[0][0]) == is_back
 
 
-def test_a_deep_net_is_one_box_for_each_layer_from_left_to_right():
-    place = placed(cells([deep(layers=6)]))
+def test_the_graph_of_a_sweep_runs_from_right_to_left():
+    x, h = tg.Tensor([[1.0, 2.0]], True, "x"), tg.Tensor([[0.0, 0.0]])
+    w = tg.Tensor([[0.5, -0.2], [0.1, 0.3]], True, "w")
+    for _, x_t in tg.steps([x, x, x]):
+        h = (h @ w + x_t).tanh().named("h")
+    fig = cells([tg.grad(h.sum(), x, create_graph=True)])
+    place = placed(fig)
+    nodes = {n.id: n for n in fig.nodes}
+    back = [
+        (curve.points[0][0], curve.tip[0])
+        for e, curve in zip(fig.edges, place.curves, strict=True)
+        if e.crossing and nodes[e.source].scope == nodes[e.target].scope == "backward"
+    ]
+    assert back
+    assert all(end < start for start, end in back)
+
+
+def test_a_deep_net_is_one_box_for_each_layer_from_left_to_right_in_a_straight_line():
+    fig = cells([deep(layers=6)])
+    place = placed(fig)
     assert [box.scope for box in sorted(place.boxes, key=lambda b: b.border[0])] == [f"layer{k}" for k in range(6)]
+    names = {n.id: n.name for n in fig.nodes}
+    assert len({round(y, 6) for v, (_, y) in place.at.items() if names[v] in ("h", "loss")}) == 1
+    for box in place.boxes:
+        for v in box.nodes:
+            (x, _), (wide, _) = place.at[v], place.sizes[v]
+            assert box.border[0] + 10 <= x - wide / 2
+            assert x + wide / 2 <= box.border[2] - 10
 
 
 def test_a_cell_of_ones_own_is_one_box_for_each_step_with_its_state_in_a_straight_line():

@@ -11,7 +11,8 @@ from tests.graph import samples
 from tinygrad_rnn.engine.primitives import TABLE
 from tinygrad_rnn.graph import draw
 from tinygrad_rnn.graph.looks.contents import SLOPES, contents, slope
-from tinygrad_rnn.graph.text.labels import Cell, Grid, html_label
+from tinygrad_rnn.graph.text.labels import WIDE_CELL, Cell, Grid, Line, fitting_size, html_label, width
+from tinygrad_rnn.graph.text.summary import number
 from tinygrad_rnn.graph.views.figure import ancestors, figure
 
 
@@ -92,3 +93,27 @@ def test_a_picture_with_every_fact_is_valid_and_the_legend_explains_them():
     text = "".join(ElementTree.fromstring(drawing.svg()).itertext())
     for said in ("flat 0 of 3", "slope 0.", "Cells: the numbers", "flat: units whose", "saturated: it rounds to 0"):
         assert said in text
+
+
+@pytest.mark.parametrize("value", [0.5, -0.25, 1e-5, -1.2e-5, -0.00036, -1.2e-300, float("nan"), -float("inf")])
+def test_a_number_fits_into_its_cell(value):
+    text = number(value, 2)
+    assert width(Line(text, fitting_size(text))) <= WIDE_CELL[0]
+
+
+def test_facts_are_shown_where_there_is_room_for_them_and_else_the_picture_says_how_to_get_them():
+    few, many = draw(samples.lstm(steps=3)), draw(samples.lstm(steps=4))
+    assert "|grad|" in few.dot
+    assert "(1, 12)" in few.dot
+    assert "show=[" not in few.dot
+    assert "|grad|" not in many.dot
+    assert "(1, 12)" not in many.dot
+    assert "show=[&#x27;shape&#x27;, &#x27;value&#x27;, &#x27;gradient&#93;".replace("&#93;", "&#x27;&#93;") in many.dot
+    assert "|grad|" in draw(samples.lstm(steps=4), show=["shape", "value", "gradient"]).dot
+
+
+def test_alt_text_speaks_of_gradients_only_where_the_picture_shows_them():
+    loss = samples.lstm(steps=3)
+    assert "Gradients are shown at" in draw(loss).alt_text
+    assert "Gradients" not in draw(loss, show=["shape"]).alt_text
+    assert "Gradients" not in draw(loss, "cells").alt_text

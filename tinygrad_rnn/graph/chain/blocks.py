@@ -206,16 +206,15 @@ def _attach(figure: Figure, every: list[Block], of: dict[str, Block], initial: s
 
 
 def _mark_backwards(figure: Figure, of: dict[str, Block]) -> None:
+    """By where the states of a scope go within that scope."""
     arrives: dict[int, set[bool]] = defaultdict(set)
     for e in figure.edges:
         if e.crossing and e.source in of and e.target in of:
             source, target = of[e.source], of[e.target]
-            if source.slot != target.slot or e.lag:
+            if source.scope == target.scope and (source.slot != target.slot or e.lag):
                 back = e.lag < 0 or (not e.lag and source.slot > target.slot)
-                if source.gap is None:
-                    arrives[id(source)].add(back)
-                if target.gap is None:
-                    arrives[id(target)].add(back)
+                arrives[id(source)].add(back)
+                arrives[id(target)].add(back)
     back_scopes = {b.scope for b in of.values() if arrives[id(b)] == {True}}
     ahead_scopes = {b.scope for b in of.values() if False in arrives[id(b)]}
     for b in of.values():

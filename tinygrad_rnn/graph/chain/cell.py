@@ -7,7 +7,7 @@ straight from border to border; a second state, such as the h of an LSTM, comes 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +19,8 @@ Size = tuple[float, float]
 LONGEST_LINE = 3  # nodes
 LANE_GAP = 16.0  # between what is in the top lane, or the bottom lane, and the rest
 ENTRY = 11.0  # between two arrows that end at the same side
-SIDE = 0.0  # from the nodes to the border, beyond the space that arrows need
+TURN = 18.0  # the width in which a line with a number turns
+SIDE = 14.0  # from the nodes to a border that no arrow leads through
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,16 @@ def arrange(
     # Older nodes above younger ones, where nothing else decides.
     runs = [list(entry.values()), list(reversed(nodes)), list(leave.values())]
     drawn = layout(runs, sizes, every, stacks, side)
-    if room is not None:
-        drawn = stretched(drawn, room.lines / 2, 1.0)
+    room = room or Room()
+    inner = {drawn.row[v] for v in nodes}  # what leads to or from the border has room beyond it
+    between = [room.lines / 2 if {k, k + 1} <= inner else 0.0 for k in range(len(drawn.rows))]
+    drawn = stretched(drawn, between, room.sideways)
     y = _heights(drawn, sizes, upper, lower)
     low = min((y[v] - sizes[v][0] / 2 for v in nodes), default=0.0)
     low = min([low, *(y[v] for v in leave.values()), *(y[v] for v in entry.values())])
     y |= {v: max(y[v], low + lane) for v in upper}
     high = max((y[v] + sizes[v][0] / 2 for v in nodes), default=0.0)
-    side_room = max(SIDE, (narrowest - drawn.height) / 2)
+    side_room = max(0.0 if entry and leave else SIDE, (narrowest - drawn.height) / 2)
     at = {v: (drawn.y[v] + side_room, y[v] - low) for v in drawn.y}
     wide = drawn.height + 2 * side_room
     for v in entry.values():
@@ -97,7 +100,7 @@ def arrange(
     for v in leave.values():
         at[v] = wide, at[v][1]
     columns = [(left + side_room, right + side_room) for left, right in drawn.rows]
-    place = _Place(at, size, columns, drawn, stacks)
+    place = _Place(at, size, columns, drawn, stacks, room.lines > 0)
     lines = place.lines(every)
     return Inside(
         at={v: at[v] for v in nodes},
@@ -202,13 +205,15 @@ def _heights(drawn: Layout, sizes: Mapping[str, Size], upper: set[str], lower: s
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Nodes where they stand, to draw lines between."""
+    """Nodes where they stand, to draw lines between. apart: whether lines that begin, or end, at the same node are to
+    be told apart over most of their way, since numbers stand on them."""
 
     at: Mapping[str, Point]
     size: Mapping[str, Size]
     columns: Sequence[tuple[float, float]]
     drawn: Layout
     stacks: Sequence[Sequence[str]]
+    apart: bool
 
     def _half(self, v: str) -> Size:
         wide, high = self.size.get(v, (0.0, 0.0))
@@ -220,18 +225,24 @@ class _Place:
 
     def lines(self, links: Sequence[Link]) -> dict[Link, Curve]:
         port = self._ports(links)
+        beside = [link for link in links if not self._stacked(*link)]
+        begin, end = Counter(u for u, _ in beside), Counter(v for _, v in beside)
         found = {}
         for u, v in links:
             if self._stacked(u, v):
-                (x, y), (_, end) = self.at[u], self.at[v]
-                up = 1 if y < end else -1
-                found[u, v] = right_angled([(x, y + up * self._half(u)[1]), (x, end - up * self._half(v)[1])])
+                (x, y), (_, tip_y) = self.at[u], self.at[v]
+                up = 1 if y < tip_y else -1
+                found[u, v] = right_angled([(x, y + up * self._half(u)[1]), (x, tip_y - up * self._half(v)[1])])
                 continue
             (x, y), tip_x = self.at[u], self.at[v][0] - self._half(v)[0]
             leaves = self.columns[self.drawn.row[u]][1] if u in self.size else x
             enters = self.columns[self.drawn.row[v]][0] if v in self.size else tip_x
-            start = y, x + self._half(u)[0]
-            curve = upwards(start, leaves, self._bends(u, v), enters, (port[u, v], tip_x))
+            start, bends = (y, x + self._half(u)[0]), self._bends(u, v)
+            if self.apart and not bends and begin[u] > end[v]:
+                enters = min(enters, leaves + TURN)
+            elif self.apart and not bends and begin[u] < end[v]:
+                leaves = max(leaves, enters - TURN)
+            curve = upwards(start, leaves, bends, enters, (port[u, v], tip_x))
             found[u, v] = _turned(curve)
         return found
 

@@ -142,15 +142,14 @@ def _heights(
     top = max((base[row] + tall[row] for row in base), default=0.0)
     low = {id(b): base.get(b.row, 0.0) for b in cut.all if b.gap is None}
     low |= {id(b): base.get(0, 0.0) for b in cut.all if b.gap is not None}
-    if figure.steps:
-        _beside(figure, cut, inside, low)
+    _beside(figure, cut, inside, low)
     top = max([top, *(low[id(b)] + inside[id(b)].height + 2 * PAD for b in cut.all if b.gap is None)])
     return low, top
 
 
 def _beside(figure: Figure, cut: Blocks, inside: Mapping[int, Inside], low: dict[int, float]) -> None:
-    """What is outside any step stands where a line from or to a step is straight."""
-    done = {id(b) for b in cut.all if b.step is not None}
+    """What is outside any step stands where a line from or to a step, or what has its place already, is straight."""
+    done = {id(b) for b in cut.all if b.step is not None} or {id(b) for b in cut.all[:1]}
     for e in (*figure.edges, *reversed(figure.edges)):
         source, target = cut.of.get(e.source), cut.of[e.target]
         if source is None or source is target or source.gap is not None or target.gap is not None:
@@ -203,7 +202,13 @@ def _strip(b: Block, inside: Inside | None, sizes: Mapping[str, Size], users: Ma
         wanted = {v: inside.at[users[v]][0] if users[v] in inside.clear else inside.channel[users[v]] for v in b.below}
     order = sorted(b.below, key=lambda v: wanted[v])
     gaps = [(sizes[u][0] + sizes[v][0]) / 2 + LEAF_GAP for u, v in pairwise(order)]
-    return dict(zip(order, apart([wanted[v] for v in order], [1.0] * len(order), gaps), strict=True))
+    found = dict(zip(order, apart([wanted[v] for v in order], [1.0] * len(order), gaps), strict=True))
+    if inside is None:
+        return found
+    left = found[order[0]] - sizes[order[0]][0] / 2
+    right = inside.width - found[order[-1]] - sizes[order[-1]][0] / 2
+    shift = max(0.0, min(-left, right)) - max(0.0, min(-right, left))  # below the cell, where that is wide enough
+    return {v: x + shift for v, x in found.items()}
 
 
 def _borders(

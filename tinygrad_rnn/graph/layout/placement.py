@@ -48,7 +48,7 @@ def place(figure: Figure, cut: Sequence[Column], size: Callable[[Node], Size], r
     room = room or Room()
     column_of = {v: k for k, c in enumerate(cut) for v in (*c.loose, *(v for run in c.runs for v in run.nodes))}
     tight, sizes = layouts(figure, cut, column_of, size, room.lines)
-    drawn = [stretched(d, room.rows, room.sideways) for d in tight]
+    drawn = [stretched(d, [room.rows] * len(d.rows), room.sideways) for d in tight]
     y, top = _heights(figure, cut, drawn, column_of, sizes, BELOW_GAP + room.below)
     gaps = frozenset(c.gap for c in cut if c.gap is not None)
     sizes |= {v: (sizes[v][0], top) for v in gaps}

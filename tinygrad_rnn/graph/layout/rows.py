@@ -104,14 +104,16 @@ def layout(
     )
 
 
-def stretched(drawn: Layout, between_rows: float, sideways: float) -> Layout:
-    """The same layout with more room between rows, in points, and with its nodes so many times as far apart."""
+def stretched(drawn: Layout, above: Sequence[float], sideways: float) -> Layout:
+    """The same layout with so much more room above each row, in points, and with its nodes so many times as far
+    apart."""
     level = {low: k for k, (low, _) in enumerate(drawn.rows)}
-    rows = tuple((low + k * between_rows, high + k * between_rows) for k, (low, high) in enumerate(drawn.rows))
+    up = [sum(above[:k]) for k in range(len(drawn.rows))]
+    rows = tuple((low + up[k], high + up[k]) for k, (low, high) in enumerate(drawn.rows))
     return replace(
         drawn,
         x={v: x * sideways for v, x in drawn.x.items()},
-        y={v: y + drawn.row[v] * between_rows for v, y in drawn.y.items()},
+        y={v: y + up[drawn.row[v]] for v, y in drawn.y.items()},
         rows=rows,
         bends={
             link: tuple((x * sideways, *rows[level[low]]) for x, low, _ in bends) for link, bends in drawn.bends.items()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 from ..text.labels import visible
 from ..text.summary import number
 from ..views.figure import Figure, Node
 from ..views.flow import Currents
 from .flow_look import flow_text
+from .style import SHOWN
 
 
-def alt_text(figure: Figure, currents: Currents | None = None) -> str:
-    """What is drawn: how many operations and steps, the named results, the outputs, what is left out."""
+def alt_text(figure: Figure, currents: Currents | None = None, show: Collection[str] = SHOWN) -> str:
+    """What is drawn: how many operations and steps, the named results, the outputs, what is left out.
+
+    show: which facts stand in the nodes.
+    """
     text = f"Computation graph of {_count(figure.operations, 'operation')}{_in_time(figure)}."
     if backward := sum(n.sweep and n.kind == "operation" and not n.again for n in figure.nodes):
         text += f" A backward sweep made {backward:,} of those drawn."
@@ -23,7 +28,11 @@ def alt_text(figure: Figure, currents: Currents | None = None) -> str:
         text += f" Named results: {', '.join(visible(name) for name in dict.fromkeys(names))}."
     for n in figure.outputs:
         text += f" {_output(n)}"
-    return text + (_gradients(figure) if currents is None else f" {flow_text(currents)}") + _left_out(figure)
+    if currents is not None:
+        text += f" {flow_text(currents)}"
+    elif "gradient" in show:
+        text += _gradients(figure)
+    return text + _left_out(figure)
 
 
 def _count(n: int, what: str) -> str:

@@ -16,6 +16,7 @@ from ..views.figure import Figure
 FACTS = ("shape", "value", "gradient", "numbers", "slope", "saturation")
 MOST_ACROSS, MOST_DOWN = 16, 8  # numbers of a tensor that is shown in shaded cells
 MOST_WRITTEN = 8  # of them with the number written in each
+MOST_STEPS, MOST_NODES = 3, 100  # of pictures that show facts unless others are asked for
 FLAT = 0.01  # units whose local derivative is below it are counted
 SMALL = 9
 BLUE, ORANGE = (0, 114, 178), (230, 159, 0)  # of Okabe and Ito
@@ -41,13 +42,17 @@ class Contents:
     notes: tuple[str, ...] = ()
 
 
-def checked_facts(show: Sequence[str] | None, otherwise: Sequence[str]) -> tuple[str, ...]:
+def checked_facts(show: Sequence[str]) -> tuple[str, ...]:
     """Raises ValueError for facts that there are none of."""
-    if show is None:
-        return tuple(otherwise)
     if isinstance(show, str) or not set(show) <= set(FACTS):
         raise ValueError(f"show is a list of facts, of {', '.join(map(repr, FACTS))}; got {show!r}")
     return tuple(show)
+
+
+def has_room(figure: Figure) -> bool:
+    """Whether small print can be read where the whole picture is shown on a slide."""
+    steps = {n.step for n in figure.nodes if n.step is not None}
+    return len(steps) <= MOST_STEPS and len(figure.nodes) <= MOST_NODES
 
 
 def contents(figure: Figure, tape: Sequence[Any], show: Collection[str]) -> Contents:

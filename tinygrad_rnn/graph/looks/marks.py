@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection
 
-from ..text.labels import Line, Row, visible
+from ..text.labels import Line, Row, height, visible, width
 from ..text.summary import gradient_text, number, value_text
 from ..views.cells import SIGNS
 from ..views.figure import Node
@@ -53,6 +54,8 @@ def cell_size(node: Node, text: tuple[Row, ...], look: Look) -> tuple[float, flo
     """Width and height of a node of a folded picture: marks are round, landmarks no narrower than high."""
     wide, high = size(text, look)
     if kind_of(node) == "mark":
+        if len(text) > 1:  # an ellipse around a box
+            return round(math.sqrt(2) * max(map(width, text))) + 4.0, round(math.sqrt(2) * sum(map(height, text))) + 2.0
         return max(wide, 30.0), 30.0
     if kind_of(node) == "landmark":
         return max(wide, 46.0), high

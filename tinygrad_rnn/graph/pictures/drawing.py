@@ -42,7 +42,7 @@ class Drawing:
     ) -> None:
         self.figure, self.currents = figure, currents
         self.dot = dot_text(figure, overlay=overlay, show=show, contents=contents)
-        self.alt_text = alt_text(figure, currents)
+        self.alt_text = alt_text(figure, currents, show)
         if overlay is not None and currents is None and overlay.notes:
             self.alt_text += f" {' '.join(overlay.notes)}"
         self._svg: str | None = None

@@ -102,8 +102,14 @@ def _grid(grid: Grid) -> str:
 
 
 def _cell(cell: Cell, wide: float, high: float) -> str:
-    text = _line(Line(cell.text, 8, color="#FFFFFF" if cell.light else "#000000")) if cell.text else ""
+    ink = "#FFFFFF" if cell.light else "#000000"
+    text = _line(Line(cell.text, fitting_size(cell.text), color=ink)) if cell.text else ""
     return f'<TD WIDTH="{wide:g}" HEIGHT="{high:g}" FIXEDSIZE="TRUE" BGCOLOR="{cell.color}">{text}</TD>'
+
+
+def fitting_size(text: str) -> int:
+    """How large a number is written in a cell: -0.00036 in smaller letters than 0.5."""
+    return next((size for size in (8, 7, 6) if width(Line(text, size)) <= WIDE_CELL[0]), 5)
 
 
 def _line(line: Line) -> str:

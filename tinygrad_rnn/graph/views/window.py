@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-MOST_STEPS = 12  # more are windowed unless steps= asks for them
+MOST_STEPS, FEW = 12, 30  # more steps, or of more than six more operations, are windowed unless steps= asks for them
 MOST_OPERATIONS = 300
 FIRST, LAST = 3, 3  # the steps that a window of its own choosing shows at each end
 MOST_OUTSIDE = 40  # operations outside any step, or in one step of a window
@@ -77,7 +77,7 @@ def _asked_for(axis: list[int], steps: tuple[int, int]) -> set[int]:
 
 
 def _chosen(axis: list[int], operations: int) -> set[int]:
-    if len(axis) <= FIRST + LAST + 1 or (len(axis) <= MOST_STEPS and operations <= MOST_OPERATIONS):
+    if len(axis) <= FIRST + LAST + 1 or (len(axis) <= MOST_STEPS and operations <= FEW):
         return set(axis)
     return {*axis[:FIRST], *axis[-LAST:]}
 
