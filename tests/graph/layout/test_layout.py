@@ -19,7 +19,10 @@ RANDOM = [*range(60), *(pytest.param(k, marks=pytest.mark.full) for k in range(6
 
 
 def placed(name, **window):
-    outputs = samples.random_program(name) if isinstance(name, int) else [samples.ALL[name]()]
+    return laid_out(samples.random_program(name) if isinstance(name, int) else [samples.ALL[name]()], **window)
+
+
+def laid_out(outputs, **window):
     fig = figure(outputs, **window)
     style = Style()
     return fig, place(fig, columns(fig), lambda n: size(lines(n), style.looks[kind_of(n)]))
@@ -135,6 +138,19 @@ def test_the_cell_state_goes_straight_on_from_an_encoder_to_a_decoder():
     assert len(c) == len(fig.steps) - 1
     inside = {v for box in p.boxes if box.scope == "encoder" for v in box.nodes}
     assert {n.id for n in fig.nodes if n.name == "x"} <= inside  # and no input stands between the steps
+
+
+def test_the_cell_state_goes_straight_into_a_last_step_with_its_loss():
+    w = samples.weights(W_ih=(12, 2), W_hh=(12, 3), b_ih=(12,), b_hh=(12,))
+    h = c = tg.Tensor(np.zeros((1, 3)))
+    for t, x in tg.steps(samples.inputs(3)):
+        a = tg.linear(x, w["W_ih"], w["b_ih"]) + tg.linear(h, w["W_hh"], w["b_hh"])
+        i, f, g, o = tg.split(a, 4, axis=-1)
+        c = (f.sigmoid() * c + i.sigmoid() * g.tanh()).named("c")
+        h = (o.sigmoid() * c.tanh()).named("h")
+        loss = (h * h).sum().named("loss") if t == 2 else None
+    fig, p = laid_out([loss])
+    assert len({p.at[n.id][1] for n in fig.nodes if n.name == "c"}) == 1
 
 
 @pytest.mark.parametrize(("name", "state"), [("lstm", "c"), ("rnn", "h"), ("gru", "h")])

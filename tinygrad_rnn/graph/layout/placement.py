@@ -121,18 +121,18 @@ def _bases(
     """How high the lowest row of each step stands."""
     ground = {k: PAD + BOX_PAD * len(c.runs[0].path) for k, c in enumerate(cut) if c.step is not None}
     found: dict[int, float] = {}
-    straight = [
-        (column_of[e.source], e.source, column_of[e.target], e.target)
-        for e in figure.edges
-        if e.crossing and {column_of[e.source], column_of[e.target]} <= ground.keys()
-        if e.source in drawn[column_of[e.source]].on_line and e.target in drawn[column_of[e.target]].on_line
-    ]
-    straight.sort(key=lambda link: abs(link[2] - link[0]))  # those of neighbours first
+    passable = {k for k, c in enumerate(cut) if c.loose and c.gap is None}
     beside: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    for start, u, end, v in straight:
-        rise = drawn[start].y[u] - drawn[end].y[v]
-        beside[start].append((end, rise))
-        beside[end].append((start, -rise))
+    for e in figure.edges:
+        u, v = e.source, e.target
+        start, end = column_of[u], column_of[v]
+        between = range(min(start, end) + 1, max(start, end))
+        if not e.crossing or not {start, end} <= ground.keys() or not passable.issuperset(between):
+            continue
+        if u in drawn[start].on_line and v in drawn[end].on_line:
+            rise = drawn[start].y[u] - drawn[end].y[v]
+            beside[start].append((end, rise))
+            beside[end].append((start, -rise))
     for first in ground:
         if first in found:
             continue

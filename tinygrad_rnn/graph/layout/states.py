@@ -26,7 +26,9 @@ class Roles:
 
 
 def roles(figure: Figure, columns: Sequence[Column], column_of: Mapping[str, int]) -> Roles:
-    """Steps are of the same kind if they do the same operations in the same order."""
+    """Steps are of the same kind if they do the same operations in the same order. The first step of a decoder, or the
+    last one with its loss, may be like no other: its lines end in what takes the place of the state that comes in."""
+    nodes = {n.id: n for n in figure.nodes}
     operation = {n.id: n.operation for n in figure.nodes if n.operation is not None and not n.again}
     members: list[list[str]] = [[] for _ in columns]
     for v in operation:
@@ -35,10 +37,21 @@ def roles(figure: Figure, columns: Sequence[Column], column_of: Mapping[str, int
     kind = [tuple(operation[v] for v in inside) for inside in members]
     ordinal = {v: k for inside in members for k, v in enumerate(inside)}
     arrivals: dict[object, set[tuple[int, int, int]]] = defaultdict(set)
+    elsewhere: dict[object, set[tuple[int, int, int]]] = defaultdict(set)
     for e in figure.edges:
         start, end = column_of[e.source], column_of[e.target]
-        if e.crossing and kind[start] == kind[end] and e.source in ordinal and e.target in ordinal:
-            arrivals[kind[end]].add((ordinal[e.source], ordinal[e.target], 1 if start < end else -1))
+        if not e.crossing or e.source not in ordinal or e.target not in ordinal:
+            continue
+        direction = 1 if start < end else -1
+        if kind[start] == kind[end]:
+            arrivals[kind[end]].add((ordinal[e.source], ordinal[e.target], direction))
+            continue
+        called = nodes[e.source].name, operation[e.source]
+        same = [k for k, v in enumerate(members[end]) if (nodes[v].name, operation[v]) == called]
+        if same:
+            own_place = ordinal[e.source]
+            elsewhere[kind[end]].add((own_place if own_place in same else same[-1], ordinal[e.target], direction))
+    arrivals |= {alike: found for alike, found in elsewhere.items() if alike not in arrivals}
     links = _inner_links(figure.edges, column_of)
     lines = [
         _lines(inside, sorted(arrivals[kind[k]]), columns[k], links) if inside else []

@@ -98,7 +98,8 @@ def plot_jacobians(
         axes.set_yticks(ticks, [written_power(tick, high - low) for tick in ticks])
         axes.set_ylim(low - 0.1 * (high - low), high + 0.05 * (high - low))
         axes.xaxis.set_major_locator(module("matplotlib.ticker").MaxNLocator(nbins=9, integer=True, min_n_ticks=1))
-    key(canvas, canvas.axes[0, 0], "lower left" if len(found) == 1 else "best")
+    lowest = [np.min(one.values, initial=0.0, where=np.isfinite(one.values)) for one in found.values()]
+    key(canvas, canvas.axes[0, int(np.argmax(lowest))], "lower left")  # where the most room is below the lines
     heading = title or "How far a change of the state reaches"
     return finish(canvas, heading, _in_words(found, sigma), _notes(found))
 
@@ -131,7 +132,7 @@ def _draw(canvas: Canvas, axes: Any, one: Spread, sigma: float | None, k: int) -
     if sigma is not None and sigma > 0:
         axes.plot(lags, lags * np.log10(sigma), linestyle=":", label=f"(σγ)^lag, σγ = {sigma:.3g}", **look)
     if n > 1:
-        axes.plot([], [], color=colour, linewidth=canvas.format.line * 0.4, alpha=0.55, label=f"the other {n - 1}")
+        axes.plot([], [], color=colour, linewidth=canvas.format.line * 0.4, alpha=0.55, label="the others")
 
 
 def _draw_zeros(canvas: Canvas, axes: Any, one: Spread, low: float, high: float) -> None:
