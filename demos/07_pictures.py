@@ -37,8 +37,9 @@ def main(out: Path = Path("out")) -> None:
     lstm = nn.LSTMCell(INPUT, HIDDEN, rng=0)
     loss = run(lstm, 5)
 
-    print("1. Five steps of an LSTM, every operation. Few words, for a slide: show=() leaves the numbers out.")
-    show(tg.draw(loss, show=()), out / "lstm_ops.png")
+    print("1. Five steps of an LSTM, every operation, in few words, for a slide; and two of them with their numbers.")
+    show(tg.draw(loss), out / "lstm_ops.png")
+    show(tg.draw(loss, steps=(3, 5)), out / "lstm_ops_numbers.png")
 
     print("\n2. The same as a chain of cells: the cell state is the straight line along the top, the hidden state the")
     print("   one at the bottom, and every step is the same figure. Where does a line meet no weight?")

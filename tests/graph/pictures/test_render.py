@@ -205,5 +205,5 @@ def test_a_hundred_thousand_steps_are_folded_in_time():
     begin = time.monotonic()
     drawing = draw(loss)
     assert renderer.render(drawing.dot, "png", dpi=50)
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 5
     assert "99,994 steps" in drawing.alt_text

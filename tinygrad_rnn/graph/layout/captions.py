@@ -13,6 +13,7 @@ Place = tuple[int, int]
 
 TILE = 48.0  # of the grid by which neighbours are found
 STEP = 5.0  # between the places on a curve that are tried
+MOST = 400  # of them on one piece of a curve: a line over hundreds of steps needs no more
 ON_NODE, ON_NUMBER, ON_CURVE = 1000.0, 400.0, 3.0  # what they cost, against at most 1 for standing off the middle
 CLEAR = 2.0  # between a number and what is beside it
 
@@ -58,7 +59,7 @@ def _points(curve: Curve) -> list[Point]:
     for k in range(0, len(curve.points) - 1, 3):
         a, b, c, d = curve.points[k : k + 4]
         length = math.dist(a, b) + math.dist(b, c) + math.dist(c, d)
-        count = max(1, round(length / STEP))
+        count = min(max(1, round(length / STEP)), MOST)
         for j in range(1, count + 1):
             t = j / count
             p, q, r, s = (1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3

@@ -10,6 +10,7 @@ from ..text.summary import number
 from ..views.figure import Figure, Node
 from ..views.flow import Currents
 from .flow_look import flow_text
+from .legend import folded
 from .style import SHOWN
 
 
@@ -32,6 +33,8 @@ def alt_text(figure: Figure, currents: Currents | None = None, show: Collection[
         text += f" {flow_text(currents)}"
     elif "gradient" in show:
         text += _gradients(figure)
+    if figure.view != "ops":
+        text += f" {folded(figure)}"
     return text + _left_out(figure)
 
 

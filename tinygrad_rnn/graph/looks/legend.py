@@ -34,7 +34,7 @@ def notes(figure: Figure, overlay: Overlay | None = None, show: Collection[str] 
     if any(n.replaced for n in figure.nodes):
         found.append("“data replaced since”: these are not the values that the operations here were computed with.")
     if figure.view != "ops":
-        found.append(_folded(figure))
+        found.append(folded(figure))
     hidden = sum(n.gap.operations for n in figure.nodes if n.gap is not None)
     if hidden:
         arrows = "" if overlay is not None else "; dashed arrows lead to and from them"
@@ -42,7 +42,8 @@ def notes(figure: Figure, overlay: Overlay | None = None, show: Collection[str] 
     return found
 
 
-def _folded(figure: Figure) -> str:
+def folded(figure: Figure) -> str:
+    """Of a folded picture: how many operations are drawn as how many nodes."""
     nodes = sum(n.kind == "operation" and not n.again for n in figure.nodes)
     shown = figure.operations - sum(n.gap.operations for n in figure.nodes if n.gap is not None)
     return f"{shown:,} operation{'s' * (shown != 1)} drawn as {nodes:,} node{'s' * (nodes != 1)}."
