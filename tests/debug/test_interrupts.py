@@ -5,13 +5,14 @@ They are injected where CPython would look for signals, as in tests/engine/test_
 
 import io
 import signal
+import threading
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
 from tests.debug.stepped import planted, recurrent
-from tests.engine.test_interrupts import Injection, needs_signals
+from tests.engine.test_interrupts import Injection
 from tinygrad_rnn.debug.prompt import Prompt
 from tinygrad_rnn.engine import derivatives, functions, observed, tensor
 from tinygrad_rnn.engine.annotate import HERE
@@ -122,23 +123,32 @@ def test_an_interrupt_at_any_point_of_observing_leaves_nobody_observing(manager)
     assert nobody_observes()
 
 
-@needs_signals
-def test_ctrl_c_in_the_middle_of_continue_returns_to_the_prompt():
-    loss, leaves = recurrent("LSTM", steps=200)
+@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals reach the main thread")
+@pytest.mark.parametrize("command", ["continue", "rc"])
+def test_ctrl_c_in_the_middle_of_a_run_returns_to_the_prompt(command):
+    loss, leaves = recurrent("LSTM", steps=20)
     dbg, out = tg.Debugger(loss), io.StringIO()
-    dbg.break_at(lambda stop: stop.norm < 0 and stop.kind == "backward")  # never, and takes a while
-    old = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    at, pressed = 400, []
+
+    def pressing(stop):
+        if stop.position == at and not pressed:
+            pressed.append(at)
+            signal.raise_signal(signal.SIGINT)
+        return False
+
+    dbg.goto(0 if command == "continue" else -1)
+    dbg.break_at(pressing)
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        Prompt(dbg, out=out).run("continue\np 1 + 1\nwhere")
+        Prompt(dbg, out=out).run(f"{command}\np 1 + 1\nwhere")
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
-    said = out.getvalue()
-    assert f"interrupted after event {dbg.position} of {len(dbg)}" in said
-    assert 0 < dbg.position < len(dbg)
-    assert f"event {dbg.position} of {len(dbg)}" in said.split("nothing is half done")[1]  # where, asked for after it
-    assert_consistent(dbg, loss, leaves, "continue")
+        signal.signal(signal.SIGINT, old)
+    assert dbg.position == at + (1 if command == "rc" else -1)  # the event that was looked at has not happened
+    interrupted, _, after = out.getvalue().partition("nothing is half done")
+    assert f"interrupted after event {dbg.position} of {len(dbg)}" in interrupted
+    assert "\n2\n" in after
+    assert f"event {dbg.position} of {len(dbg)}" in after
+    assert_consistent(dbg, loss, leaves, command)
 
 
 def test_an_error_in_a_predicate_stops_before_the_event_that_it_looked_at():

@@ -338,7 +338,7 @@ def test_on_paper_is_what_was_on_the_screen(lstm_page):
     lstm_page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     lstm_page.emulate_media(media="print")
     lstm_page.set_viewport_size({"width": 1000, "height": 700})
-    lstm_page.wait_for_timeout(100)
+    lstm_page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
     assert lstm_page.locator("#graph .node").count() == before
     paper, loss = (lstm_page.locator(at).last.bounding_box() for at in ("#graph", "#graph .node.output"))
     assert paper["x"] <= loss["x"]
