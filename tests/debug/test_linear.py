@@ -29,9 +29,7 @@ def apply(map_, g, size, arrays):
         count = len(array(o)) if o is not None else len(array(i)) if i is not None else g.size
         at_o = array(o) if o is not None else np.arange(count)
         at_i = array(i) if i is not None else np.arange(count)
-        there = at_i >= 0
-        values = g[at_o] * (1.0 if d is None else array(d))
-        np.add.at(part, at_i[there], values[there])
+        np.add.at(part, at_i, g[at_o] * (1.0 if d is None else array(d)))
         return part
     if kind == "times":
         m, r, n, k, turned = rest
@@ -75,6 +73,14 @@ def test_what_is_too_big_to_be_written_out_is_said_to_be_missing():
     x = tg.Tensor(np.ones((200, 200)), requires_grad=True)
     y = x.cumsum(axis=0)
     assert linear.map_of(y, 0, linear.Arrays()) is None
+
+
+def test_a_state_in_a_long_stack_is_written_out_as_long_as_it_is_itself():
+    states = [tg.Tensor(np.full(8, 0.5), requires_grad=True) for _ in range(500)]
+    for joined in (tg.stack(states), tg.concatenate(states)):
+        arrays = linear.Arrays()
+        assert linear.map_of(joined, 250, arrays) is not None
+        assert arrays.bytes <= 2 * 4 * 8
 
 
 def test_equal_arrays_are_kept_once():

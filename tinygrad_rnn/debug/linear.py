@@ -113,14 +113,23 @@ def _elementwise(consumer: Any, slot: int, arrays: Arrays) -> Map:
 
 
 def _moving(consumer: Any, slot: int, arrays: Arrays) -> Map:
-    """Which element of the input each element of the result is: -1 for none, found by moving numbers about."""
+    """Which element of the input each element of the result is, found by moving numbers about: 0 is none, 1 the first.
+
+    Of one input of many, as of a stack, only those elements of the result are listed that come from it.
+    """
     numbers = [np.zeros(x.value.shape, np.int64) for x in consumer.inputs]
     numbers[slot] = np.arange(1, numbers[slot].size + 1).reshape(numbers[slot].shape)
     params = consumer.params | ({"value": 0} if consumer.primitive.name == "pad" else {})
-    at = np.asarray(consumer.primitive.forward(*numbers, **params)).reshape(-1) - 1
-    if at.size == numbers[slot].size and np.array_equal(at, np.arange(at.size)):
-        return ["sparse", None, None, None]
-    return ["sparse", None, arrays.integers(at), None]
+    moved = np.asarray(consumer.primitive.forward(*numbers, **params)).reshape(-1)
+    of = np.flatnonzero(moved)
+    at = moved[of] - 1
+    return ["sparse", _listed(of, moved.size, arrays), _listed(at, numbers[slot].size, arrays), None]
+
+
+def _listed(numbers: Array, size: int, arrays: Arrays) -> int | None:
+    """None where they are 0, 1, 2 ... in order, all of `size`."""
+    in_order = numbers.size == size and np.array_equal(numbers, np.arange(size))
+    return None if in_order else arrays.integers(numbers)
 
 
 def _reducing(consumer: Any, slot: int, arrays: Arrays) -> Map:

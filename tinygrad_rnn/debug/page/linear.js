@@ -44,17 +44,11 @@ function sparseMap(o, i, d) {
   return {
     pull(g, part) {
       const n = count(g.length);
-      for (let k = 0; k < n; k++) {
-        const at = i ? i[k] : k;
-        if (at >= 0) part[at] += g[o ? o[k] : k] * factor(k);
-      }
+      for (let k = 0; k < n; k++) part[i ? i[k] : k] += g[o ? o[k] : k] * factor(k);
     },
     push(dx, dy) {
       const n = count(dy.length);
-      for (let k = 0; k < n; k++) {
-        const at = i ? i[k] : k;
-        if (at >= 0) dy[o ? o[k] : k] += dx[at] * factor(k);
-      }
+      for (let k = 0; k < n; k++) dy[o ? o[k] : k] += dx[i ? i[k] : k] * factor(k);
     },
   };
 }
