@@ -1,6 +1,7 @@
 """The page, opened in a real browser: it steps, answers as the library does, and lets no text become a script."""
 
 import json
+import random
 import time
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.debug.models import CELLS, ancestors, losses_of
+from tests.debug.random_routes import routes
 from tests.graph import samples
 
 pytestmark = pytest.mark.browser
@@ -103,6 +105,34 @@ def test_the_share_on_every_edge_is_that_of_the_library(watched, tmp_path, name)
             assert share == pytest.approx(wanted[index[c], slot], rel=1e-9, abs=1e-12)
 
 
+READY = {name: getattr(tg, name) for name in ("along", "across", "through", "avoiding", "tbptt", "chunks")}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_any_route_is_answered_or_refused_as_the_library_does(watched, tmp_path, name):
+    losses, cell = losses_of(CELLS[name])
+    tg.explore(losses, tmp_path / "page.html", to=cell.weight_hh)
+    page = watched.open(tmp_path / "page.html")
+    trace = tg.trace_gradient(losses, to=cell.weight_hh)
+    names = {"rnn": ["h"], "lstm": list("chifgo"), "gru": list("hrzn")}[name]
+    answered = refused = 0
+    for kind, text in routes(random.Random(name), [*names, "q"], 120):
+        found = json.loads(ask(page, kind or "across", text))
+        try:
+            wanted = trace.on(eval(text, READY.copy()) if kind is None else READY[kind](text))
+        except ValueError:
+            wanted = None
+        assert ("error" in found) == (wanted is None), (kind, text, found)
+        if wanted is None:
+            refused += 1
+            continue
+        assert found.get("connected") == wanted.connected, (kind, text, found)
+        assert found["share"] == pytest.approx(wanted.share, rel=1e-9, abs=1e-12), (kind, text)
+        assert found["norm"] == pytest.approx(wanted.norm, rel=1e-9, abs=1e-15), (kind, text)
+        answered += 1
+    assert min(answered, refused) > 20
+
+
 UNREADABLE = ["c* )", "(c", "c{5,2}", "c{2", "c[", "c $ d", "h/", "c^", "'c", "across('c*') & across('(c')"]
 
 
@@ -118,10 +148,22 @@ def test_a_route_that_cannot_be_read_is_pointed_at_where_the_library_points(lstm
         assert lstm_page.locator("#answer .problem").first.inner_text() == found["error"]
 
 
-def test_a_name_that_no_path_meets_is_an_error_that_lists_the_names(lstm_page):
-    found = json.loads(ask(lstm_page, "along", ".* q .*"))
-    assert "no landmark called «q»" in found["error"]
-    assert "c, f, g, h, i, o" in found["error"]
+def test_a_letter_that_stands_for_nothing_is_an_error_that_says_what_there_is(lstm_page):
+    for text, says in {
+        ".* q .*": "no landmark called «q» lies on a path. There are: c, f, g, h, i, o",
+        "nowhere/f .*": "no «f» is in a scope «nowhere». There are: forget",
+        "h[5] .*": "«h» is at steps 0 to 4, none of which is asked for",
+    }.items():
+        assert json.loads(ask(lstm_page, "along", text))["error"] == says
+        assert lstm_page.locator("#answer .problem").first.inner_text() == says
+
+
+def test_nothing_crosses_time_where_there_are_no_steps(watched, tmp_path):
+    x = tg.Tensor([0.5, -1.0], requires_grad=True, name="x")
+    tg.explore((x.tanh().named("y") * x).sum(), tmp_path / "page.html")
+    page = watched.open(tmp_path / "page.html")
+    assert "nothing crosses time" in json.loads(ask(page, "across", "y*"))["error"]
+    assert json.loads(ask(page, "along", "y"))["connected"]
 
 
 # Steps and clicks ---------------------------------------------------------------------------------------------------

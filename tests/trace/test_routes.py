@@ -324,3 +324,12 @@ def test_names_with_spaces_are_quoted_and_unnamed_tensors_are_no_landmarks():
     assert unnamed.across("_*").share == pytest.approx(1.0)
     with pytest.raises(ValueError, match="_ stands for unnamed tensors"):
         unnamed.through("_")
+
+
+def test_a_route_on_which_exactly_nothing_flows_has_a_share_of_0():
+    cell, _, _, loss = lstm()  # h is 0 before step 0, so the use of the weight there adds nothing
+    for route in ("h c", "c h", "h^2", "c c"):
+        part = tg.trace_gradient(loss, to=cell.weight_hh).across(route)
+        assert part.connected
+        assert part.share == 0
+        assert part.norm == 0

@@ -46,7 +46,7 @@ class Exponents:
         """
         if here == there and moves is None:
             return part
-        before, after = (np.arange(self._rows),) * 2 if moves is None else map(np.asarray, moves)
+        before, after = (np.arange(self._rows),) * 2 if moves is None else (np.asarray(q, np.int64) for q in moves)
         ours, theirs, known, sizes = self._at(here), self._at(there), self._known[there], _largest(part)
         alive = sizes[before] > 0
         before, after = before[alive], after[alive]

@@ -383,11 +383,37 @@ function landmarksOf(paths) {
   return met;
 }
 
+// A letter that stands for nothing there is, is more likely a slip than a question.
 function checkNames(route, paths) {
-  const met = landmarksOf(paths);
-  for (const { kind, name } of lettersOf(route)) {
-    if (name === null || met.along.has(name) || (kind === "across" && met.across.has(name))) continue;
-    const known = [...(kind === "along" ? met.along : new Set([...met.along, ...met.across]))].sort();
-    throw new RouteError(`no landmark called «${name}» lies on a path. There are: ${known.join(", ") || "none"}`, null);
+  const nodes = paths.tape.nodes.filter((node) => paths.inside[node.at]);
+  if (crosses(route) && nodes.every((node) => node.step === null)) {
+    throw new RouteError("no operation is at a time step, so nothing crosses time", null);
   }
+  const met = landmarksOf(paths);
+  for (const letter of lettersOf(route)) {
+    const { kind, name } = letter;
+    const known = kind === "along" ? met.along : new Set([...met.along, ...met.across]);
+    if (name !== null && !known.has(name)) {
+      throw new RouteError(`no landmark called «${name}» lies on a path. There are: ${[...known].sort().join(", ") || "none"}`, null);
+    }
+    checkWhere(nodes.filter((node) => name === null || (node.name ?? "_") === name), letter);
+  }
+}
+
+function crosses(route) {
+  return route.parts ? route.parts.some(crosses) : route.kind === "across";
+}
+
+// nodes: those of the letter's name. A scope that is nowhere, or a step that never is, stands for nothing.
+function checkWhere(nodes, { name, scope, first, end }) {
+  const what = name === null ? "landmark" : `«${name}»`;
+  const scopes = new Set(nodes.map((node) => node.scope));
+  if (scope && ![...scopes].some((one) => `/${one}/`.includes(`/${scope}/`))) {
+    scopes.delete("");
+    throw new RouteError(`no ${what} is in a scope «${scope}». There are: ${[...scopes].sort().join(", ") || "none"}`, null);
+  }
+  const steps = nodes.map((node) => node.step).filter((step) => step !== null);
+  if (!steps.length || (first === null && end === null)) return;
+  if (steps.some((step) => step >= (first ?? 0) && (end === null || step < end))) return;
+  throw new RouteError(`${what} is at steps ${Math.min(...steps)} to ${Math.max(...steps)}, none of which is asked for`, null);
 }
