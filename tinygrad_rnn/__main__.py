@@ -9,8 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import doctor
-from .debug import run_program
+from . import RenderError, Tensor, doctor, draw, trace_gradient
+from .debug import PassError, losses_of_pass, run_program, tensor_called, usual_source
+from .graph import VIEWS
+from .trace import report
 
 HERE = Path(__file__).parent
 DEMOS = next((folder for folder in (HERE / "demos", HERE.parent / "demos") if folder.is_dir()), None)
@@ -23,19 +25,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("demo", help="train three small networks on text and trace their gradients; writes to out/")
     lessons = commands.add_parser("lessons", help="list the lessons, or run one")
     lessons.add_argument("number", nargs="?", type=int, help="of the lesson to run")
+    trace = commands.add_parser("trace", help="run a program up to its backward pass, and trace the gradient there")
+    trace.add_argument("-o", metavar="REPORT", help="a file for the report: .html, .md or .txt; else it is printed")
+    drawing = commands.add_parser("draw", help="run a program up to its backward pass, and draw the graph there")
+    drawing.add_argument(
+        "-o", metavar="PICTURE", default="graph.png", help=".png, .svg, .pdf or .dot; graph.png if not said"
+    )
+    drawing.add_argument(
+        "--view", choices=VIEWS, default="ops", help="every operation, a box a cell, or one cell for all"
+    )
+    tracing_to = "the gradient of which tensor; else that of the leaf used the most"
+    drawing_to = "print on the arrows how much of the gradient of this tensor flows there"
+    for one, what in ((trace, tracing_to), (drawing, drawing_to)):
+        one.add_argument("--to", metavar="NAME", help=f"{what}: W, h[3], layer0/h[3]")
+        one.add_argument("--pass", dest="number", metavar="K", type=int, default=1, help="the K-th backward pass")
     debug = commands.add_parser("debug", help="run a program, and step through its backward passes")
     debug.add_argument("-c", metavar="COMMANDS", default="", help='for the first stop, as in "break nan; continue"')
-    debug.add_argument("file", help="the program")
-    debug.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
+    for one in (trace, drawing, debug):
+        one.add_argument("file", help="the program")
+        one.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
     commands.add_parser("doctor", help="say what is installed and what is missing")
     asked = parser.parse_args(arguments)
     if asked.command == "debug":
         return run_program(asked.file, asked.arguments, asked.c)
+    if asked.command in ("trace", "draw"):
+        return _look_at_a_pass(asked)
     if asked.command == "doctor":
         return doctor.main()
     if asked.command == "demo":
         return _run_lesson(1)
     return _run_lesson(asked.number) if asked.number is not None else _list_lessons()
+
+
+def _look_at_a_pass(asked: argparse.Namespace) -> int:
+    try:
+        losses = losses_of_pass(asked.file, asked.arguments, asked.number)
+    except PassError as error:
+        print(error, file=sys.stderr)
+        return 1
+    try:
+        to = tensor_called(asked.to, losses) if asked.to else None
+        print(_traced(losses, to, asked.o) if asked.command == "trace" else _drawn(losses, to, asked.o, asked.view))
+    except (ValueError, RuntimeError, RenderError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _traced(losses: list[Tensor], to: Tensor | None, path: str | None) -> str:
+    trace = trace_gradient(losses, to=usual_source(losses) if to is None else to)
+    return report.text(trace) if path is None else f"written: {trace.save(path)}"
+
+
+def _drawn(losses: list[Tensor], to: Tensor | None, path: str, view: str) -> str:
+    return f"drawn: {draw(losses, view, flow_to=to).save(path)}"
 
 
 def _lessons() -> dict[int, Path]:

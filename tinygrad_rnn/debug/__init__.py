@@ -7,7 +7,7 @@ labels.py, account.py   what nodes are called; what a stop says
 conditions.py           when to stop
 lines.py, anomaly.py    lines of the user's program; who made a NaN
 walk.py, prompt.py      the moves, and a terminal for them: reading.py reads `p c[3] * 2`, moment.py is for pictures
-debugger.py, program.py the ways in
+debugger.py, program.py the ways in; passes.py: a program up to one of its backward passes
 page.py                 a page on which a computation is explored; tape_data.py, linear.py: what it knows; page/: how
                         it looks
 """
@@ -20,6 +20,10 @@ from .debugger import Debugger as Debugger
 from .lines import record_lines as record_lines
 from .page import Page as Page
 from .page import explore as explore
+from .passes import PassError as PassError
+from .passes import losses_of_pass as losses_of_pass
+from .passes import tensor_called as tensor_called
+from .passes import usual_source as usual_source
 from .program import debug as debug
 from .program import post_mortem as post_mortem
 from .program import run_program as run_program

@@ -23,6 +23,7 @@ from .anomaly import AnomalyError
 from .conditions import ConditionError
 from .debugger import Debugger
 from .lines import Line, Lines, outside
+from .passes import as_main, losses_of
 from .prompt import Prompt
 from .timeline import Timeline
 from .walk import Walk
@@ -136,9 +137,7 @@ class Stopping(Lines):
             return
         frame = outside(sys._getframe(1))
         with _aside():
-            single = all(np.array_equal(seed, np.ones(seed.shape)) and seed.size == 1 for seed in plain.values())
-            outputs = [order[i] for i in plain if i in order] if single else []
-            debugger = Walk(Timeline(order, plain), outputs, variables=_variables(frame))
+            debugger = Walk(Timeline(order, plain), losses_of(order, seeds), variables=_variables(frame))
             prompt = Prompt(debugger, self.out, self.source, goes_on=True)
             at = Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame is not None else None
             self._kept_breaks(prompt)
@@ -170,19 +169,15 @@ def run_program(
     if not Path(path).is_file():
         print(f"there is no file {path}", file=sys.stderr)
         return 2
-    before = sys.argv, sys.path[:]
-    sys.argv = [path, *arguments]
-    sys.path.insert(0, str(Path(path).resolve().parent))
     stopping = Stopping(script, source, out)
-    try:
-        with observing(stopping):
-            runpy.run_path(path, run_name="__main__")
-    except bdb.BdbQuit:
-        return 0
-    except Exception as error:
-        return _ended_in(error, stopping)
-    finally:
-        sys.argv, sys.path[:] = before
+    with as_main(path, arguments):
+        try:
+            with observing(stopping):
+                runpy.run_path(path, run_name="__main__")
+        except bdb.BdbQuit:
+            return 0
+        except Exception as error:
+            return _ended_in(error, stopping)
     print("the program has ended", file=out or sys.stdout)
     return 0
 
