@@ -1,5 +1,6 @@
 """The prompt: pdb's letters and habits, what it says, and what it does with what cannot be read."""
 
+import html
 import io
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 import tinygrad_rnn as tg
 from tests.debug import stepped
 from tests.debug.stepped import planted, recurrent
+from tinygrad_rnn.debug.labels import norm
 from tinygrad_rnn.debug.prompt import HELP, SHORT, Prompt
 from tinygrad_rnn.debug.reading import ReadingError, read
 
@@ -98,6 +100,13 @@ def test_every_command_has_a_help_and_help_knows_every_command(lstm):
     assert "pdb" not in lstm.run_script("help zzz")
 
 
+def test_a_temporary_break_point_says_that_it_was_reached(lstm):
+    said = lstm.run_script("tbreak h[1]; b step 4; c; c; b")
+    assert said.count("break 1: h[1]") == 1
+    assert said.count("break 2: step 4") == 1
+    assert "temporary" not in said.split("break 2: step 4")[1]
+
+
 def test_names_are_completed(lstm):
     prompt = Prompt(lstm, out=io.StringIO())
     assert prompt.completenames("wh") == ["where", "why"]
@@ -142,6 +151,42 @@ def test_a_picture_of_the_moment_shows_what_is_made_and_what_has_arrived(lstm, t
     assert not (tmp_path / "nothing.dot").exists()
     assert all(x.grad is None for x in leaves)
     assert loss._grad is None
+
+
+def picture_of(dbg, path):
+    """-> (names of the steps drawn, node texts, colours of the edges by their number) of the DOT text of a moment."""
+    assert dbg.run_script(f"graph {path}") == f"drawn: {path}\n"
+    text = path.read_text()
+    return text, {color: text.count(f'color="{color}"') for color in ("#E69F00", "#0072B2")}
+
+
+def test_the_picture_says_what_happens_now_and_how_far_gradient_has_come(lstm, tmp_path):
+    lstm.run_until("h[2] and forward")
+    text, colours = picture_of(lstm, tmp_path / "forward.dot")
+    assert f"now: event {lstm.position}" in text
+    assert "event 48 of 256, forward: h[2] = multiply(o[2], " in html.unescape(text)
+    assert colours["#E69F00"] >= 2  # o and tanh
+    assert "|grad|" not in text
+
+    lstm.run_until("h[2] and backward")
+    at, into = lstm.position, lstm.timeline.edges_into(lstm.current.target.index)
+    text, _ = picture_of(lstm, tmp_path / "backward.dot")
+    assert text.count(f"now: event {at}") == 1
+    arrived = norm(lstm.grad("h[2]"))
+    assert f"|grad| {arrived:.3g}, 1 of {len(into)}" in text
+    assert "grad -" in text
+    lstm.goto(-1)
+    text, _ = picture_of(lstm, tmp_path / "end.dot")
+    assert "grad -" not in text.replace("grad -: nothing yet", "")
+
+
+def test_of_many_steps_the_picture_shows_those_around_the_moment(tmp_path):
+    dbg = tg.Debugger(recurrent("RNN", steps=40)[0])
+    for condition in ("h[20] and forward", "h[20] and backward and stack"):
+        dbg.run_until(condition)
+        text, _ = picture_of(dbg, tmp_path / "many.dot")
+        shown = {int(step) for step in re.findall(r"step (\d+)<", text)}
+        assert shown == {18, 19, 20, *({21, 22} if "backward" in condition else ())}
 
 
 EXPRESSIONS = {

@@ -27,7 +27,7 @@ model.py:23, 23   an event of that line of the program;   line 23
 norm > 10         of the result, forward, or of the contribution, backward;   norm < 1e-6
 share > 5%        an edge that carries so much of the final gradient, whatever its sign;   share < 1e-3
 not C             C is not so
-C and D           both at once, as in   log and step 7 and backward"""
+C and D           both at once, as in   log and step 7 and backward;   for C or D set two break points"""
 
 
 class ConditionError(ValueError):
@@ -147,8 +147,9 @@ def _gradient(text: str, labels: Labels) -> Test:
 
 
 def _operation(text: str, labels: Labels) -> Test:
-    if text not in TABLE:
-        raise ConditionError(f"there is no operation «{text}»{labels.nearest(text, TABLE)}")
+    used = {node.primitive.name for node in labels.timeline.order.values() if node.primitive is not None}
+    if text not in used:
+        raise ConditionError(f"no operation here is «{text}»{labels.nearest(text, used)}")
     return lambda stop: stop.operation == text and stop.kind != "seed"
 
 
@@ -156,6 +157,11 @@ def _step(text: str, labels: Labels) -> Test:
     if not re.fullmatch(r"-?\d+", text):
         raise ConditionError(f"a time step is a whole number, as in `step 7`; got «{text}»")
     wanted = int(text)
+    steps = {node.place.step for node in labels.timeline.order.values() if node.primitive is not None}
+    if wanted not in steps:
+        known = sorted(step for step in steps if step is not None)
+        there = f"steps are {known[0]} to {known[-1]}" if known else "nothing here is at a time step"
+        raise ConditionError(f"nothing is computed at step {wanted}; {there}")
     return lambda stop: stop.step == wanted
 
 

@@ -1,41 +1,75 @@
-"""A tape as it is at one moment, for a picture: what has been made by then, and the gradients that have arrived."""
+"""The picture of a moment: what has been made by then, where gradient has passed, and how much has arrived."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..engine.tensor import Tensor
-from .timeline import Timeline
+from ..graph import BLUE, FADED_STROKE, ORANGE, VIEWS, Drawing, Line, Overlay, Sample, Stroke
+from .account import headline
+from .labels import norm
+from .stop import Stop
+
+MOST_STEPS = 8  # of more, those around the moment are drawn
+AROUND = 2  # steps before it and after it
+
+NOW, BEFORE, MADE = Stroke(ORANGE, 5.0), Stroke(BLUE, 2.2), Stroke("#404040", 1.2)
+INK, SIZE = "#00507D", 10
 
 
-def copied(timeline: Timeline, position: int) -> list[Tensor]:
-    """Copies of the nodes that nothing uses yet, from which the whole tape up to here can be reached.
+def picture(stop: Stop) -> Drawing:
+    """Of all that has happened before a stop. Raises ValueError where that is nothing."""
+    ends = unused(stop)
+    if not ends:
+        raise ValueError("nothing has been made yet, so there is nothing to draw; step first")
+    drawn = VIEWS["ops"](ends, _steps_around(stop))
+    passed = {(e.node, e.slot) for e in stop.timeline[stop.timeline.backward_start : stop.position]}
+    event = stop.event
+    now = {(event.node, event.slot)} if event is not None else set()
+    if stop.kind == "forward" and stop.node is not None:
+        now = {(stop.node.index, slot) for slot in range(len(stop.node.inputs))}
+    backward = stop.kind != "forward"
 
-    The user's own tensors, and their gradients, are not touched.
-    """
-    copies: dict[int, Tensor] = {}
-    used: set[int] = set()
-    for node in timeline.order.values():
-        if timeline.made_at(node.index) >= position:
-            break
-        for x in node.inputs:
-            copies.setdefault(x.index, _leaf(x))
-        used.update(x.index for x in node.inputs)
-        copies[node.index] = _copy(node, copies)
-        total = timeline.total(node.index, position) if timeline.seeds else None
-        copies[node.index]._grad = None if total is None else np.array(total)
-    return [copy for index, copy in copies.items() if copy.primitive is not None and index not in used]
+    def stroke(uses: tuple[tuple[int, int], ...]) -> Stroke:
+        if not now.isdisjoint(uses):
+            return NOW
+        return MADE if not backward else FADED_STROKE if passed.isdisjoint(uses) else BEFORE
+
+    samples = [Sample(NOW, "what happens now")]
+    if backward:
+        samples += [Sample(BEFORE, "gradient has passed here"), Sample(FADED_STROKE, "not yet")]
+    notes = [headline(stop)]
+    if backward:
+        notes.append("|grad|: norm of what has arrived by now, and k of n parts where more will; grad -: nothing yet.")
+    inside = {n.id: _lines(n.index, stop, backward) for n in drawn.nodes if n.gap is None}
+    overlay = Overlay(
+        tuple(stroke(e.uses) for e in drawn.edges), inside=inside, samples=tuple(samples), notes=tuple(notes)
+    )
+    return Drawing(drawn, overlay, ("shape", "value"))
 
 
-def _leaf(node: Tensor) -> Tensor:
-    copy = _copy(node, {})
-    copy.primitive, copy.inputs = None, ()
-    return copy
+def unused(stop: Stop) -> list[Tensor]:
+    """What has been made by then, and is not used yet: from there all of it can be reached."""
+    line = stop.timeline
+    made = [line.order[index] for index in line.made[: min(stop.position, line.forward_end)]]
+    used = {x.index for node in made for x in node.inputs}
+    return [node for node in made if node.index not in used]
 
 
-def _copy(node: Tensor, copies: dict[int, Tensor]) -> Tensor:
-    copy: Tensor = object.__new__(Tensor)
-    copy.value, copy.index, copy.born, copy.place, copy.name = node.value, node.index, node.born, node.place, node.name
-    copy.primitive, copy.params, copy.tracked, copy._grad = node.primitive, node.params, node.tracked, None
-    copy.inputs = tuple(copies[x.index] for x in node.inputs) if copies or not node.inputs else ()
-    return copy
+def _steps_around(stop: Stop) -> tuple[int, int] | None:
+    """The steps to draw: those around this moment where there are many; None leaves the choice to the picture."""
+    steps = {node.place.step for node in stop.timeline.order.values() if node.primitive is not None} - {None}
+    at = stop.step if stop.step is not None or stop.target is None else stop.target.place.step
+    return None if at is None or len(steps) <= MOST_STEPS else (at - AROUND, at + AROUND + 1)
+
+
+def _lines(index: int, stop: Stop, backward: bool) -> tuple[Line, ...]:
+    """In a node: how much gradient has arrived, and whether something happens here now."""
+    line = stop.timeline
+    lines = []
+    if backward and (line.edges_into(index) or index in line.seeds):
+        total, into = line.total(index, stop.position), line.edges_into(index)
+        arrived = sum(k < stop.position for k in into)
+        of = f", {arrived} of {len(into)}" if arrived < len(into) else ""
+        lines.append(Line("grad -" if total is None else f"|grad| {norm(total):.3g}{of}", SIZE, color=INK))
+    if stop.target is not None and stop.target.index == index:
+        lines.append(Line(f"now: event {stop.position}", SIZE, bold=True, color="#805800"))
+    return tuple(lines)

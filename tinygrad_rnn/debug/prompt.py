@@ -16,13 +16,13 @@ import numpy as np
 
 from ..engine.primitives import TABLE
 from ..engine.tensor import Tensor
-from ..graph import RenderError, draw
+from ..graph import RenderError
 from ..trace import trace_gradient
 from . import account, reading
 from .conditions import GRAMMAR, ConditionError, indices_of
 from .labels import array_text, norm
 from .lines import line_of
-from .moment import copied
+from .moment import picture
 from .stop import Stop
 from .walk import Walk
 
@@ -232,21 +232,20 @@ class Prompt(cmd.Cmd):
             self.left = "continue"
             return True
         if not self._end(True):
-            self._arrive(dbg.run(), dbg.position)
+            self._arrive(dbg.run)
         return False
 
     def do_rc(self, rest: str) -> None:
         """rc, reverse: back to the last break point before this moment, or to the beginning."""
         if not self._end(False):
-            self._arrive(self.debugger.run_back(), self.debugger.position)
+            self._arrive(self.debugger.run_back)
 
-    def _arrive(self, stop: Stop, position: int) -> None:
+    def _arrive(self, run: Callable[[], Stop]) -> None:
+        known = {one.number: one for one in self.debugger.breakpoints}  # a temporary one is gone when it is reached
+        stop = run()
         for number in self.debugger.state.reached:
-            for one in self.debugger.breakpoints:
-                if one.number == number:
-                    self.say(
-                        f"{'watch' if one.watch else 'break'} {number}: {one.text}" + self._changed(stop, one.watch)
-                    )
+            one = known[number]
+            self.say(f"{'watch' if one.watch else 'break'} {number}: {one.text}" + self._changed(stop, one.watch))
         self._show(stop)
 
     def _changed(self, stop: Stop, watch: str | None) -> str:
@@ -405,13 +404,13 @@ class Prompt(cmd.Cmd):
             self.say(f"    gradient   {'- (nothing yet)' if total is None else array_text(total)}")
 
     def do_graph(self, rest: str) -> None:
-        """graph FILE.png: a picture of what has been made by now, with the gradients that have arrived (.svg, .pdf)."""
+        """graph FILE.png: a picture of what has been made by now, and of the gradient that has arrived (.svg, .pdf).
+
+        Of many time steps those around this moment are drawn.
+        """
         if not rest:
             raise ValueError("graph wants a file name, as in graph now.png")
-        ends = copied(self.debugger.timeline, self.debugger.position)
-        if not ends:
-            raise ValueError("nothing has been made yet, so there is nothing to draw; step first")
-        self.say(f"drawn: {draw(ends).save(rest)}")
+        self.say(f"drawn: {picture(self.debugger.current).save(rest)}")
 
     def _tensor(self, text: str) -> Tensor:
         found = sorted(indices_of(text, self.debugger.labels))

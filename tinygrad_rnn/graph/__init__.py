@@ -25,6 +25,7 @@ from .animation.film import animated
 from .looks.contents import checked_facts, contents, has_room
 from .looks.flow_look import ROOM, overlay
 from .looks.highlight import highlighted
+from .looks.overlay import BLUE, FADED_STROKE, ORANGE, Overlay, Sample, Stroke
 from .looks.style import SHOWN
 from .pictures.coordinates import Geometry, PlacedBox, PlacedEdge, PlacedNode, geometry_of
 from .pictures.drawing import Drawing
@@ -44,14 +45,21 @@ from .views.flow import currents, flow_asked_for
 from .views.rolled import rolled
 
 __all__ = [
+    "BLUE",
+    "FADED_STROKE",
+    "ORANGE",
+    "VIEWS",
     "Drawing",
     "Geometry",
     "Line",
+    "Overlay",
     "PlacedBox",
     "PlacedEdge",
     "PlacedNode",
     "Plot",
     "RenderError",
+    "Sample",
+    "Stroke",
     "Value",
     "ancestors",
     "check_place",
