@@ -18,7 +18,7 @@ import tinygrad_rnn as tg
 from tests.debug import stepped
 from tests.debug.stepped import planted, recurrent
 from tinygrad_rnn.debug.labels import norm
-from tinygrad_rnn.debug.prompt import HELP, SHORT, Prompt
+from tinygrad_rnn.debug.prompt import HELP, SHORT, Prompt, in_one_column, wrapped
 from tinygrad_rnn.debug.reading import ReadingError, read
 
 
@@ -107,6 +107,24 @@ def test_a_temporary_break_point_says_that_it_was_reached(lstm):
     assert "temporary" not in said.split("break 2: step 4")[1]
 
 
+@pytest.mark.parametrize("wide", [40, 60, 100])
+def test_on_a_narrow_terminal_rows_go_on_beside_their_titles_and_nothing_is_lost(lstm, wide):
+    said = lstm.run_script("until h[3] and backward and not stack; where; why; frontier; help break")
+    for line in said.splitlines():
+        rows = wrapped(line, wide).split("\n")
+        assert " ".join(" ".join(rows).split()) == " ".join(line.split())
+        assert all(len(row) <= wide for row in rows)
+        if line.startswith("    frontier   "):
+            assert all(row.startswith(" " * min(15, wide // 3)) for row in rows[1:])
+        assert len(line) > wide or rows == [line]
+
+
+def test_on_a_narrow_terminal_help_is_one_column_with_the_same_words():
+    narrow = in_one_column(HELP)
+    assert sorted(narrow.split()) == sorted(HELP.split())
+    assert max(len(line) for line in narrow.splitlines() if line.startswith(" ")) <= 64
+
+
 def test_names_are_completed(lstm):
     prompt = Prompt(lstm, out=io.StringIO())
     assert prompt.completenames("wh") == ["where", "why"]
@@ -132,6 +150,19 @@ def test_why_tells_what_a_gradient_is_the_sum_of(lstm):
     assert abs(sum(map(float, shares[:5])) - 100) < 0.1  # the first step's is exactly 0
     assert "path, from the source to the loss" in said
     assert "*** there is no gradient here yet" in said
+
+
+def test_edges_of_one_operation_to_the_same_tensor_are_told_apart_and_unnamed_crossings_explained():
+    w = tg.Tensor(np.eye(2) * 0.5, requires_grad=True, name="w")
+    h, loss = tg.Tensor(np.ones(2)), 0.0
+    for _, x in tg.steps(np.ones((3, 2))):
+        h = (w @ h + x).tanh().named("h")
+        loss = loss + (h * h).sum()
+    said = tg.Debugger(loss).run_script("goto end; why h[1]; until multiply; goto backward; until multiply and step 1")
+    assert [f"multiply #10, input {k} (step 1)" in said for k in (0, 1, 2)] == [True, True, False]
+    assert "backward: multiply #10, input 0 -> h[1]" in said
+    assert "_ is a step crossed in a tensor without a name" in said
+    assert "without a name" not in tg.Debugger((h * h).sum()).run_script("goto end; why w")
 
 
 def test_shares_can_be_those_of_another_tensor(lstm):

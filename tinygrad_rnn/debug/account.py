@@ -13,6 +13,7 @@ from .labels import array_text, norm
 from .lines import NOT_RECORDED
 from .shares import MOST_EVENTS, Shares
 from .stop import Stop
+from .timeline import Event
 
 SHOWN = 5  # of the frontier, of contributions
 
@@ -50,12 +51,18 @@ def happening(stop: Stop) -> str:
     if stop.kind == "seed":
         return f"the backward pass begins at {label(stop.node)}, with d{label(stop.node)}/d{label(stop.node)}"
     assert stop.target is not None
-    return f"{by_rule(stop.node, label(stop.node))} -> {label(stop.target)}"
+    return f"{by_rule(stop, stop.event)} -> {label(stop.target)}"
 
 
-def by_rule(node: Tensor, label: str) -> str:
-    """f[7] (log); of a node without a name its label says which operation it is."""
-    return f"{label} ({node.primitive.name})" if node.name and node.primitive is not None else label
+def by_rule(stop: Stop, event: Event) -> str:
+    """What gradient comes through: f[7] (log); a node without a name is called as its operation is.
+
+    Where an operation uses the same tensor more than once, as x * x does, the input is named too.
+    """
+    node, label = stop.timeline.order[event.node], stop.labels.label(stop.timeline.order[event.node])
+    rule = f"{label} ({node.primitive.name})" if node.name and node.primitive is not None else label
+    several = sum(x.index == event.producer for x in node.inputs) > 1
+    return f"{rule}, input {event.slot}" if several else rule
 
 
 def note(stop: Stop) -> list[str]:
@@ -234,12 +241,9 @@ def why(stop: Stop, node: Tensor, heaviest: int = 3) -> str:
         parts.append((share, norm(part), k))
     order = parts if len(parts) <= 8 else sorted(parts, key=lambda one: -abs(one[1]))[:8]
     for share, length, k in order:
-        consumer = line.order[line[k].node]
         come = "" if k < stop.position else "  (still to come)"
         told = "      -" if math.isnan(share) else f"{percent(share):>7}"
-        rows.append(
-            f"    {told}  norm {length:<10.4g} through {by_rule(consumer, label(consumer))} ({consumer.place}){come}"
-        )
+        rows.append(f"    {told}  norm {length:<10.4g} through {by_rule(stop, line[k])} ({line[k].place}){come}")
     if len(parts) > len(order):
         rows.append(f"    and {len(parts) - len(order)} smaller ones")
     return "\n".join(rows)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import cmd
 import difflib
 import inspect
+import itertools
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO, final
@@ -51,10 +54,10 @@ Everything that happened is recorded: the operations, then the backward pass, ed
     rule                the rule, with numbers          e, events [n]       the events around this one
     values              the operands and results        p EXPR              p h[3], p grad W, p norm(c[3] - c[2])
     frontier            who holds the gradient now      why [NAME]          what feeds this gradient
-    u, d, up, down [k]  look at the node that uses this / at its operand k
-    to NAME             shares of the gradient of NAME  graph FILE.png      a picture of this moment
-    source FILE         commands from a file            detach              run on without stopping
-    q, quit             leave                           help COMMAND
+    u, d, up, down [k]  look at its user / operand k    to NAME             shares of the gradient of NAME
+    graph FILE.png      a picture of this moment        source FILE         commands from a file
+    detach              run on without stopping         q, quit             leave
+    help COMMAND
 
 An empty line repeats the last move. Conditions (help break) join with `and`. Commands join with `;`."""
 
@@ -76,6 +79,7 @@ class Prompt(cmd.Cmd):
         self.focus: Tensor | None = None  # what up and down look at
         self.trail: list[Tensor] = []
         terminal = out is None and sys.stdout.isatty()
+        self.wide = (lambda: shutil.get_terminal_size().columns) if terminal else None
         self.coloured = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         asked = source is None and out is None and sys.stdin is not None and sys.stdin.isatty()
         self.prompt = "(tg) " if asked else ""
@@ -153,6 +157,8 @@ class Prompt(cmd.Cmd):
         return sorted(name[3:] for name in dir(self) if name.startswith("do_") and name != "do_end_of_input")
 
     def say(self, text: str) -> None:
+        if self.wide:
+            text = "\n".join(wrapped(line, self.wide()) for line in text.split("\n"))
         if self.coloured:
             text = re.sub(r"^(event \d+ of \d+)", rf"{BOLD}\1{PLAIN}", text, flags=re.M)
             text = re.sub(r"^(    NOTE .*|\*\*\* .*)$", rf"{RED}\1{PLAIN}", text, flags=re.M)
@@ -333,7 +339,11 @@ class Prompt(cmd.Cmd):
         self.say(account.why(stop, node))
         whole = stop.timeline.cotangents().get(node.index)
         if self.debugger.outputs and whole is not None and np.isfinite(whole).all():
-            self.say(str(trace_gradient(self.debugger.outputs, to=node).top_paths(3)))
+            paths = str(trace_gradient(self.debugger.outputs, to=node).top_paths(3))
+            unnamed = "\n    (_ is a step crossed in a tensor without a name)" * bool(
+                re.search(r" _($|[\s^])", paths, re.M)
+            )
+            self.say(paths + unnamed)
 
     def do_print(self, rest: str) -> None:
         """p EXPR: a tensor, a gradient so far, or arithmetic on them.
@@ -447,7 +457,7 @@ class Prompt(cmd.Cmd):
     def do_help(self, rest: str) -> None:
         """help [COMMAND]"""
         if not rest:
-            self.say(HELP)
+            self.say(in_one_column(HELP) if self.wide and self.wide() < max(map(len, HELP.splitlines())) else HELP)
             return
         word = SHORT.get(rest, rest)
         action = getattr(self, f"do_{word}", None)
@@ -466,6 +476,25 @@ class Prompt(cmd.Cmd):
         labels = self.debugger.labels
         words = {*labels.named, *labels.scopes(), *TABLE, "nan", "inf", "forward", "backward", "grad", "step", "norm"}
         return sorted(word for word in words if word.startswith(text))
+
+
+def wrapped(line: str, wide: int) -> str:
+    """A line broken at spaces to fit a terminal; a row goes on beside its title, and what is indented stays so."""
+    if len(line) <= wide or not line.strip():
+        return line
+    title = re.match(r" {4}\S.{9} (?=\S)| *\S.{,20}? {2,}(?=\S)| *", line)
+    indent = " " * min(title.end() if title else 0, wide // 3)
+    return textwrap.fill(line, wide, subsequent_indent=indent, break_on_hyphens=False, replace_whitespace=False)
+
+
+def in_one_column(text: str) -> str:
+    """A table of two columns, one below the other, block by block; what is not indented stays."""
+    found = []
+    for indented, rows in itertools.groupby(text.splitlines(), lambda row: row.startswith(" ")):
+        lines = list(rows)
+        halves = [[row[:56].rstrip() for row in lines], ["    " + row[56:] for row in lines]] if indented else [lines]
+        found += [row for half in halves for row in half if row.strip() or not indented]
+    return "\n".join(found)
 
 
 def _without_comment(line: str) -> str:
