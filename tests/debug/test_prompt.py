@@ -61,6 +61,17 @@ def test_a_stop_tells_rule_numbers_operands_derivative_what_was_added_share_and_
     assert str(stop.node.shape) in said
 
 
+def test_of_many_operands_the_one_that_gradient_goes_to_is_shown():
+    dbg = tg.Debugger(recurrent("RNN", steps=12)[0])
+    said = dbg.run_script("until stack; until stack and h[9] and backward")
+    forward, backward = said.split("backward: ")
+    assert "    x_0        h[0]" in forward
+    assert "    ...        12 operands in all" in forward
+    assert "    x_9        h[9]" in backward
+    assert "    e.g.       dx_9[" in backward
+    assert "h[0]" not in backward
+
+
 def test_a_seed_and_both_ends_say_what_they_are(lstm):
     said = lstm.run_script("back; goto backward; s; p grad loss; goto end; s; c")
     assert "this is the beginning" in said

@@ -8,18 +8,19 @@ import pytest
 import tinygrad_rnn as tg
 from tests.debug.stepped import recurrent
 from tests.engine.samples import node_of, samples_of
-from tinygrad_rnn.debug import rules, timeline
+from tinygrad_rnn.debug import rules, terms, timeline
 from tinygrad_rnn.engine.primitives import TABLE
 
 KNOWN = {name: getattr(np, name) for name in ("exp", "log", "tanh", "sin", "cos", "sqrt", "sign", "abs", "nan", "inf")}
 KNOWN |= {"max": max, "True": True, "False": False}
 
 
-def worked_out(text):
+def worked_out(text, arrays=None):
     """What the right-hand side of `dx[2]: 0.5 = 0.25 * 2` is, and the number that is claimed."""
     claim, _, right = text.partition(": ")[2].partition(" = ")
+    right = right.removesuffix(", since nothing comes of it")
     with np.errstate(all="ignore"):
-        return float(eval(claim, dict(KNOWN))), float(eval(right, dict(KNOWN)))
+        return float(eval(claim, dict(KNOWN))), float(eval(right, KNOWN | (arrays or {})))
 
 
 def test_every_primitive_has_a_formula_and_nothing_else_has():
@@ -53,12 +54,60 @@ def test_the_numbers_of_an_elementwise_formula_come_out(name):
         for event in line:
             if event.kind == "backward" and event.node == node.index:
                 part = line.contribution(event.position)
-                text = rules.backward_numbers(node, event.slot, line.cotangents()[node.index], part)
-                assert text is None or close(*worked_out(text)), text
+                dy = line.cotangents()[node.index]
+                text = rules.backward_numbers(node, event.slot, dy, part)
+                assert "terms)" in text or close(*worked_out(text, {"dy": dy})), text
                 if part.shape == node.shape:
                     factor = rules.local_derivative(node, event.slot)
                     assert np.allclose(factor * line.cotangents()[node.index], part, equal_nan=True)
     assert checked or not TABLE[name].differentiable
+
+
+@pytest.mark.parametrize("name", sorted(name for name, primitive in TABLE.items() if primitive.differentiable))
+def test_what_every_edge_adds_is_written_as_a_sum_that_comes_out(name):
+    """Evaluated with all terms: those of the text, or where it names an element of dy, that one."""
+    checked = 0
+    for node in nodes_of_samples(name):
+        if node.primitive is None or not node.size:
+            continue
+        weights = np.linspace(1.0, 2.0, node.size).reshape(node.shape)
+        line = timeline([(node * weights).sum()])
+        for event in line:
+            if event.kind != "backward" or event.node != node.index or not line.order[event.producer].size:
+                continue
+            part = line.contribution(event.position)
+            text = rules.backward_numbers(node, event.slot, line.cotangents()[node.index], part)
+            assert text is not None
+            if "terms)" not in text:
+                assert close(*worked_out(text, {"dy": line.cotangents()[node.index]})), text
+                checked += 1
+    assert checked
+
+
+@pytest.mark.parametrize("name", sorted(terms.CHOOSING))
+def test_what_a_result_is_chosen_from_or_the_sum_of_comes_out(name):
+    checked = 0
+    for node in nodes_of_samples(name):
+        if node.primitive is None or not node.size or not all(x.tracked for x in node.inputs):
+            continue
+        text = rules.forward_numbers(node)
+        if text is not None and "terms)" not in text:
+            known = {f"x_{k}": x.value for k, x in enumerate(node.inputs)} | {"x": node.inputs[0].value}
+            assert close(*worked_out(text, known)), text
+            checked += 1
+    assert checked
+
+
+def test_long_sums_show_their_first_terms_and_how_many_there_are():
+    x = tg.Tensor(np.arange(1.0, 6.0), requires_grad=True)
+    assert rules.forward_numbers(x.sum()) == "y: 15 = 1 + 2 + 3 + ... (5 terms)"
+    y = tg.stack([x, x * 2.0])
+    assert rules.forward_numbers(y) == "y[1, 4]: 10 = x_1[4]"
+    dy = np.arange(10.0).reshape((2, 5))
+    assert rules.backward_numbers(y, 1, dy, dy[1]) == "dx_1[4]: 9 = dy[1, 4]"
+    b = tg.Tensor(np.zeros(5), requires_grad=True)
+    added = tg.Tensor(np.ones((2, 5))) + b
+    assert rules.backward_numbers(added, 1, dy, dy.sum(axis=0)) == "db[4]: 13 = 4 + 9"
 
 
 def close(claim, found):

@@ -107,8 +107,12 @@ def values(stop: Stop) -> list[str]:
     formula = rules.formula_of(stop.node) if stop.node.primitive is not None else None
     rows = []
     if formula is not None:
-        for slot, x in list(enumerate(stop.operands))[: SHOWN if len(stop.operands) > SHOWN + 3 else None]:
+        slots = _telling_slots(stop)
+        for slot in slots:
+            x = stop.operands[slot]
             rows.append(_row(formula.symbol_at(slot), _valued(stop.labels.label(x), x.value)))
+        if len(slots) < len(stop.operands):
+            rows.append(_row("...", f"{len(stop.operands)} operands in all"))
     rows.append(_row("y" if formula else "value", _valued(stop.labels.label(stop.node), stop.node.value)))
     if stop.cotangent is not None and stop.event.slot is not None and formula is not None:
         rows.append(_row("dy", array_text(stop.cotangent)))
@@ -118,6 +122,14 @@ def values(stop: Stop) -> list[str]:
         numbers = "" if derivative is None or text in ("1", "-1") else f"{array_text(derivative)}  "
         rows.append(_row(f"dy/d{symbol}", f"{numbers}= {text}"))
     return rows
+
+
+def _telling_slots(stop: Stop) -> range:
+    """The operands to be shown: of many the one that gradient goes to, or the first."""
+    count, slot = len(stop.operands), stop.event.slot if stop.event is not None else None
+    if count <= SHOWN + 3:
+        return range(count)
+    return range(SHOWN) if slot is None else range(slot, slot + 1)
 
 
 def _valued(label: str, value: Array) -> str:
@@ -181,7 +193,8 @@ def frontier(stop: Stop, short: bool = False) -> list[str]:
     more = [f"{len(held) - SHOWN} more"] if len(held) > len(some) else []
     if short:
         return [_row("frontier", f"{', '.join(parts + more)}; together {total:.2%} {what}")]
-    rows = [f"{len(held)} nodes hold {total:.2%} {what}; what is still to come flows out of them:"]
+    nodes = "1 node holds" if len(held) == 1 else f"{len(held)} nodes hold"
+    rows = [f"{nodes} {total:.2%} {what}; what is still to come flows out of there:"]
     for index, share in held:
         received = stop.timeline.total(index, stop.position)
         size = "" if received is None else f"norm {norm(received):.4g}"

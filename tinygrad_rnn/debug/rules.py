@@ -15,6 +15,7 @@ import numpy as np
 
 from ..engine.primitives import Array, EverySlot
 from ..engine.tensor import Tensor
+from .terms import backward_terms, forward_terms, number, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +195,6 @@ def _index_text(item: Any) -> str:
 # With numbers -----------------------------------------------------------------------------------------------------
 
 
-def number(x: Any) -> str:
-    """Four significant digits, enough to follow a calculation by hand."""
-    if isinstance(x, (bool, np.bool_)):
-        return str(bool(x))
-    return f"{x + 0:.4g}"
-
-
 def forward_numbers(node: Tensor) -> str | None:
     """The formula of a node with the numbers of its most telling element; None where it is no matter of one line."""
     if node.value.size == 0:
@@ -210,9 +204,9 @@ def forward_numbers(node: Tensor) -> str | None:
     operands = [x.value for x in node.inputs]
     if formula.elementwise:
         text = formula.forward.removeprefix("y = ")
-        return f"y{_at(at)}: {number(node.value[at])} = {_put_in(text, _elements(formula, node, operands, at))}"
-    terms = _terms_forward(node, operands, at)
-    return None if terms is None else f"y{_at(at)}: {number(node.value[at])} = {terms}"
+        return f"y{place(at)}: {number(node.value[at])} = {_put_in(text, _elements(formula, node, operands, at))}"
+    terms = forward_terms(node, at)
+    return None if terms is None else f"y{place(at)}: {number(node.value[at])} = {terms}"
 
 
 def backward_numbers(node: Tensor, slot: int, cotangent: Array, contribution: Array) -> str | None:
@@ -222,11 +216,11 @@ def backward_numbers(node: Tensor, slot: int, cotangent: Array, contribution: Ar
     at = telling(contribution)
     formula = formula_of(node)
     operands = [x.value for x in node.inputs]
-    symbol = f"d{formula.symbol_at(slot)}{_at(at)}: {number(contribution[at])} = "
+    symbol = f"d{formula.symbol_at(slot)}{place(at)}: {number(contribution[at])} = "
     if formula.elementwise and contribution.shape == node.value.shape:
         known = {**_elements(formula, node, operands, at), "y": node.value[at], "dy": cotangent[at]}
         return symbol + _put_in(formula.backward_at(slot).partition(" = ")[2], known)
-    terms = _terms_backward(node, slot, operands, cotangent, at)
+    terms = backward_terms(node, slot, cotangent, at)
     return None if terms is None else symbol + terms
 
 
@@ -236,10 +230,6 @@ def telling(values: Array) -> tuple[int, ...]:
     worst = np.flatnonzero(~np.isfinite(sizes)) if values.dtype.kind in "fc" else np.zeros(0, int)
     flat = int(worst[0]) if worst.size else int(np.argmax(sizes))
     return tuple(int(k) for k in np.unravel_index(flat, values.shape))
-
-
-def _at(index: tuple[int, ...]) -> str:
-    return f"[{', '.join(map(str, index))}]" if index else ""
 
 
 def _elements(formula: Formula, node: Tensor, operands: Sequence[Array], at: tuple[int, ...]) -> dict[str, Any]:
@@ -255,62 +245,6 @@ def _put_in(text: str, known: Mapping[str, Any]) -> str:
         return f"({shown})" if shown.startswith("-") else shown
 
     return re.sub(r"\(\((-[^()]+)\)\)", r"(\1)", re.sub(r"\b[a-z]\w*\b(?!\()", one, text))
-
-
-def _terms_forward(node: Tensor, operands: Sequence[Array], at: tuple[int, ...]) -> str | None:
-    name = node.primitive.name if node.primitive else ""
-    if name == "linear" and at:
-        x, w = operands[0], operands[1]
-        products = list(zip(x[at[:-1]], w[at[-1]], strict=True))
-        return _sum_text(products, operands[2][at[-1]] if len(operands) == 3 else None)
-    if name == "matmul" and all(x.ndim <= 2 for x in operands):
-        a, b = operands
-        row = a[at[0]] if a.ndim == 2 else a
-        column = b[:, at[-1]] if b.ndim == 2 else b
-        return _sum_text(list(zip(row, column, strict=True)), None)
-    if name == "sum" and not at:
-        return _plus([number(x) for x in operands[0].ravel()[:5]], operands[0].size)
-    return None
-
-
-def _terms_backward(node: Tensor, slot: int, operands: Sequence[Array], g: Array, at: tuple[int, ...]) -> str | None:
-    name = node.primitive.name if node.primitive else ""
-    if name == "linear" and g.ndim <= 2:
-        x = operands[0]
-        rows, ins = np.atleast_2d(g), np.atleast_2d(x)
-        if slot == 0:
-            row = rows[at[0]] if x.ndim == 2 else rows[0]
-            return _sum_text(list(zip(row, operands[1][:, at[-1]], strict=True)), None)
-        column = rows[:, at[0]]
-        if slot == 1:
-            return _sum_text(list(zip(column, ins[:, at[1]], strict=True)), None)
-        return _plus([number(v) for v in column[:4]], len(column))
-    if name == "matmul" and all(x.ndim <= 2 for x in operands):
-        a, b = operands
-        rows, columns = (a if a.ndim == 2 else a[None]), (b if b.ndim == 2 else b[:, None])
-        cotangent = g.reshape((rows.shape[0], columns.shape[1]))
-        if slot == 0:
-            i, j = (at[0], at[1]) if a.ndim == 2 else (0, at[0])
-            return _sum_text(list(zip(cotangent[i], columns[j], strict=True)), None)
-        i, j = (at[0], at[1]) if b.ndim == 2 else (at[0], 0)
-        return _sum_text(list(zip(rows[:, i], cotangent[:, j], strict=True)), None)
-    return None
-
-
-def _sum_text(products: Sequence[tuple[Any, Any]], bias: Any) -> str:
-    shown = [f"{_signed(a)} * {_signed(b)}" for a, b in products[:3]]
-    text = _plus(shown, len(products))
-    return text if bias is None else f"{text} + {_signed(bias)}"
-
-
-def _plus(shown: Sequence[str], count: int) -> str:
-    shown = [f"({one})" if one.startswith("-") and k else one for k, one in enumerate(shown)]
-    return " + ".join(shown) + (f" + ... ({count} terms)" if count > len(shown) else "")
-
-
-def _signed(x: Any) -> str:
-    text = number(x)
-    return f"({text})" if text.startswith("-") else text
 
 
 def local_derivative(node: Tensor, slot: int) -> Array | None:
