@@ -10,6 +10,7 @@ import pytest
 import tinygrad_rnn as tg
 from tests.debug.models import ancestors, losses_of
 from tinygrad_rnn import nn
+from tinygrad_rnn.debug.account import values
 from tinygrad_rnn.debug.tape_data import tape_data
 from tinygrad_rnn.debug.timeline import timeline
 
@@ -52,11 +53,26 @@ def test_the_events_are_those_of_the_timeline(losses):
     found = []
     for kind, number in data["events"]:
         if kind == 2:
-            consumer, slot, producer, _ = data["edges"][number]
+            consumer, slot, producer = data["edges"][number][:3]
             found.append(("backward", index[consumer], slot, index[producer]))
         else:
             found.append((("forward", "seed")[kind], index[number], None, None))
     assert found == [(e.kind, e.node, e.slot, e.producer) for e in timeline(losses)]
+
+
+def test_the_rules_and_their_numbers_are_those_of_the_prompt(losses):
+    data, dbg = tape_data(losses, None), tg.Debugger(losses)
+    for k, (kind, number) in enumerate(data["events"]):
+        stop = dbg.stop_at(k + 1)
+        if kind == 2:
+            *_, rule, derivative, numbers = data["edges"][number]
+            assert (data["texts"][rule], numbers) == (stop.rule, stop.numbers)
+            left, _, right = data["texts"][derivative].partition(" = ")
+            assert any(row.startswith(f"    {left}") and row.endswith(f"= {right}") for row in values(stop))
+        elif kind == 0:
+            node = data["nodes"][number]
+            assert (data["texts"][node["rule"]], node.get("numbers")) == (stop.rule, stop.numbers)
+    assert len(data["texts"]) < 60
 
 
 def test_the_numbers_of_nodes_and_edges_are_those_of_the_tape(losses):

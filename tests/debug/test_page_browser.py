@@ -216,6 +216,57 @@ def test_it_steps_by_mouse_and_by_keyboard_and_back_is_where_it_was(lstm_page):
     assert lstm_page.evaluate("explorer.position()") == last
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_at_every_moment_the_same_tensors_hold_the_gradient_as_in_the_debugger(watched, tmp_path, name):
+    losses, cell = losses_of(CELLS[name])
+    tg.explore(losses, tmp_path / "page.html", to=cell.weight_hh)
+    page = watched.open(tmp_path / "page.html")
+    dbg = tg.Debugger(losses, to=cell.weight_hh)
+    index = sorted({t.index for t in ancestors(losses)})
+    for position in range(dbg.timeline.forward_end, len(dbg) + 1, 3):
+        found = page.evaluate("k => explorer.timeline.frontier(k, explorer.flow())", position)
+        wanted = dict(dbg.shares.frontier(position))
+        assert {index[at] for at, _ in found} == set(wanted), position
+        for at, share in found:
+            assert share == pytest.approx(wanted[index[at]], rel=1e-9, abs=1e-12), position
+
+
+def test_a_moment_tells_the_rule_with_numbers_what_was_added_to_what_and_who_holds_the_gradient(lstm_page):
+    losses, _ = losses_of(CELLS["lstm"])
+    dbg = tg.Debugger(losses)
+    stop = dbg.run_until("c[2] and backward and tanh")
+    lstm_page.evaluate("k => explorer.goto(k)", dbg.position)
+    details = lstm_page.locator("#details").inner_text()
+    for text in (stop.rule, stop.numbers, "dy/dx = 1 - y * y", "y = tanh(x)", "part 2 of 2 of the gradient of c"):
+        assert text in details
+    assert "Held now, 100.00% of the gradient of weight_hh together" in details
+    rows = [
+        tuple(map(float, row.split())) for row in lstm_page.locator("#details dl:last-of-type pre").all_inner_texts()
+    ]
+    for row, array in zip(rows, (stop.before, stop.total), strict=True):
+        assert row == pytest.approx(array, rel=1e-3)
+    holding = lstm_page.locator("#graph .node.holds").count()
+    assert holding >= len([1 for _, share in dbg.shares.frontier(dbg.position) if share])
+    lstm_page.keyboard.press("End")
+    assert lstm_page.locator("#graph .node.holds").count() == 0
+
+
+@pytest.mark.parametrize("width", [1920, 1280, 390])
+def test_nothing_is_wider_than_the_window_or_its_panel(watched, lstm_html, width):
+    page = watched.open(lstm_html)
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate("explorer.tape.edges.forEach(e => explorer.selectEdge(e.id))")
+    cut = page.evaluate(
+        """() => explorer.tape.nodes.concat(explorer.tape.edges).flatMap((one) => {
+          one.consumer === undefined ? explorer.selectNode(one.at) : explorer.selectEdge(one.id);
+          return [...document.querySelectorAll('#details pre')].filter((pre) => pre.scrollWidth > pre.clientWidth + 1)
+            .map((pre) => pre.textContent);
+        })"""
+    )
+    assert cut == []
+
+
 def test_it_plays_to_the_end_and_stops(lstm_page):
     lstm_page.evaluate("explorer.goto(explorer.timeline.events.length - 50)")
     lstm_page.select_option("#speed", "100")
@@ -248,7 +299,7 @@ def test_a_click_on_a_node_or_an_edge_shows_its_rule_and_numbers(lstm_page):
     edge = lstm_page.evaluate("explorer.tape.edges.find(e => explorer.tape.nodes[e.consumer].op === 'tanh').id")
     lstm_page.evaluate("id => explorer.selectEdge(id)", edge)
     details = lstm_page.locator("#details").inner_text()
-    assert "g · (1 − y²)" in details
+    assert "dx = dy * (1 - y * y)" in details
     assert "it adds" in details
     lstm_page.keyboard.press("Escape")
     assert lstm_page.locator("#graph .selected").count() == 0

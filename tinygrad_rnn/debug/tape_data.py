@@ -14,11 +14,13 @@ import numpy as np
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor
 from ..graph import Geometry, ancestors, geometry, summarise, visible
+from . import rules
 from .linear import Arrays, map_of
-from .timeline import timeline
+from .timeline import Timeline, timeline
 
 MOST_OPERATIONS = 20_000  # on a page
 MOST_DRAWN = 6_000  # operations; of more, the first and the last steps are drawn
+MOST_TOLD = 10_000  # events; of more, the rule of an edge is told without numbers
 MOST_VALUES = 64  # elements of an array that are shown one by one
 DIGITS = 6
 
@@ -29,8 +31,9 @@ def tape_data(losses: Sequence[Tensor], source: Tensor | None) -> Data:
     """All that the page knows.
 
     nodes: name (and, where it holds invisible characters, how it is `shown`), op, scope, step, shape, dtype, low, mean,
-        high, nans, values (of small arrays), inputs, how (parameters of the operation), tracked.
-    edges: [consumer, slot, producer, its map (see linear.py) or None].
+        high, nans, values (of small arrays), inputs, tracked; rule, and the same with the numbers of one element.
+    edges: [consumer, slot, producer, its map (see linear.py) or None, rule, derivative, rule with numbers or None].
+    texts: the rules, by number.
     events: [kind, node or edge]: 0, a node is made; 1, the cotangent of a loss is given; 2, an edge passes it on.
     norms: of the contribution of each edge. about: a sentence about the whole.
     sources: whose gradients may be asked for, the first one to begin with.
@@ -44,10 +47,11 @@ def tape_data(losses: Sequence[Tensor], source: Tensor | None) -> Data:
             "shorter sequence, or step through this one with tg.debug(loss)"
         )
     at = {t.index: k for k, t in enumerate(nodes)}
-    arrays = Arrays()
-    edges, number = _edges(order, at, arrays)
+    arrays, texts = Arrays(), Texts()
+    line = timeline(list(losses))
+    edges, number = _edges(line, at, arrays, texts)
     events = []
-    for event in timeline(list(losses)):
+    for event in line:
         if event.slot is not None:
             events.append([2, number[event.node, event.slot]])
         else:
@@ -55,8 +59,9 @@ def tape_data(losses: Sequence[Tensor], source: Tensor | None) -> Data:
     contributions, cotangents = _norms(order, losses)
     drawn = geometry(losses, steps=_all_steps(nodes, operations))
     return {
-        "nodes": [_node(t, at, order, cotangents) for t in nodes],
+        "nodes": [_node(t, at, order, cotangents, texts) for t in nodes],
         "edges": edges,
+        "texts": texts.list,
         "norms": [_rounded(contributions[use]) if use in contributions else None for use in number],
         "events": events,
         "losses": [at[loss.index] for loss in losses],
@@ -68,19 +73,43 @@ def tape_data(losses: Sequence[Tensor], source: Tensor | None) -> Data:
     }
 
 
+class Texts:
+    """Texts by number; equal ones are kept once, as a rule is that every step uses."""
+
+    def __init__(self) -> None:
+        self.list: list[str] = []
+        self._number: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        found = self._number.setdefault(text, len(self.list))
+        if found == len(self.list):
+            self.list.append(text)
+        return found
+
+
 def _edges(
-    order: Mapping[int, Tensor], at: Mapping[int, int], arrays: Arrays
+    line: Timeline, at: Mapping[int, int], arrays: Arrays, texts: Texts
 ) -> tuple[list[list[Any]], dict[tuple[int, int], int]]:
     """The edges that gradient flows along, and the number of each by (index of the consumer, slot)."""
     edges: list[list[Any]] = []
     number: dict[tuple[int, int], int] = {}
-    for node in order.values():
-        for slot, x in enumerate(node.inputs if node.primitive is not None else ()):
-            rules: Any = node.primitive.rules if node.primitive is not None else ()
-            if x.index in order and rules[slot] is not None:
-                number[node.index, slot] = len(edges)
-                edges.append([at[node.index], slot, at[x.index], map_of(node, slot, arrays)])
+    for event in sorted(line[line.backward_start :], key=lambda one: (one.node, one.slot)):
+        node, slot = line.order[event.node], event.slot
+        assert slot is not None
+        assert event.producer is not None
+        number[event.node, slot] = len(edges)
+        formula = rules.formula_of(node)
+        told = [texts.number(formula.backward_at(slot)), texts.number(_derivative(formula, slot))]
+        numbers = None
+        if len(line) <= MOST_TOLD:
+            part = line.contribution(event.position)
+            numbers = rules.backward_numbers(node, slot, line.cotangents()[node.index], part)
+        edges.append([at[event.node], slot, at[event.producer], map_of(node, slot, arrays), *told, numbers])
     return edges, number
+
+
+def _derivative(formula: rules.Formula, slot: int) -> str:
+    return f"dy/d{formula.symbol_at(slot)} = {formula.derivative_at(slot)}"
 
 
 def _norms(order: dict[int, Tensor], losses: Sequence[Tensor]) -> tuple[dict[tuple[int, int], float], dict[int, float]]:
@@ -107,7 +136,9 @@ def _norm(array: Any) -> float:
     return largest * float(np.sqrt(np.square(flat / largest).sum()))
 
 
-def _node(t: Tensor, at: Mapping[int, int], order: Mapping[int, Tensor], cotangents: Mapping[int, float]) -> Data:
+def _node(
+    t: Tensor, at: Mapping[int, int], order: Mapping[int, Tensor], cotangents: Mapping[int, float], texts: Texts
+) -> Data:
     value = summarise(t.value)
     found: Data = {
         "op": t.primitive.name if t.primitive is not None else None,
@@ -130,21 +161,11 @@ def _node(t: Tensor, at: Mapping[int, int], order: Mapping[int, Tensor], cotange
         found["nans"] = value.nans
     if 1 < t.value.size <= MOST_VALUES and t.value.dtype.kind in "fiub":
         found["values"] = [_rounded(float(x)) for x in t.value.reshape(-1)]
-    if t.primitive is not None and t.params:
-        found["how"] = visible(", ".join(f"{name} = {_short(value)}" for name, value in t.params.items()))
+    if t.primitive is not None:
+        found["rule"] = texts.number(rules.formula_of(t).forward)
+        if (numbers := rules.forward_numbers(t)) is not None:
+            found["numbers"] = numbers
     return found
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, tuple):
-        inside = ", ".join(map(_short, value))
-        return f"({inside}{',' * (len(value) == 1)})"
-    if isinstance(value, slice):
-        bounds = [value.start, value.stop] + ([value.step] if value.step is not None else [])
-        return ":".join("" if bound is None else str(bound) for bound in bounds)
-    if isinstance(value, np.ndarray):
-        return f"array of shape {value.shape}"
-    return "…" if value is Ellipsis else str(value)
 
 
 def _rounded(x: float | None) -> float | str | None:

@@ -1,11 +1,22 @@
 // What is known of one tensor or one edge: rule, numbers, arrays, and the way on to its neighbours.
 
 // ask: {tape, cotangents(), flow(), go} -> functions that fill the panel.
+const MOST_SHOWN = 64; // elements
+
 function makeDetails(panel, app) {
   const { tape } = app;
 
   function line(label, ...values) {
     return [element("dt", { text: label }), element("dd", {}, ...values)];
+  }
+
+  function arrayLine(label, values, shape) {
+    return [element("dt", { text: label }), element("dd", {}, element("pre", { text: arrayText(values, shape) }))];
+  }
+
+  // A rule, and below it the same with the numbers of one element.
+  function ruleLines(label, rule, numbers) {
+    return [...line(label, element("code", { text: rule })), ...(numbers ? line("e.g.", element("code", { text: numbers })) : [])];
   }
 
   function valueLines(node) {
@@ -14,7 +25,7 @@ function makeDetails(panel, app) {
     if (low === null) return line("value", `${kind}, no number in it`);
     const found = line("value", node.size === 1 ? `${number(low, 6)}` : `${kind}, from ${number(low)} to ${number(high)}, mean ${number(mean)}`);
     if (node.nans) found.push(...line("not a number", `${node.nans} elements are nan`));
-    if (node.values) found.push(element("dt", { text: "elements" }), element("dd", {}, element("pre", { text: arrayText(node.values, node.shape) })));
+    if (node.values) found.push(...arrayLine("elements", node.values, node.shape));
     return found;
   }
 
@@ -27,9 +38,7 @@ function makeDetails(panel, app) {
     const so = got === total ? "" : got === 0 ? " (at this moment: –, nothing arrived yet)" : ` (at this moment ${got} of ${total} parts arrived)`;
     found.push(...line("|gradient|", `${magnitude(node.norm)}${so}`));
     const whole = app.cotangents()?.[node.at];
-    if (whole && whole.length > 1 && whole.length <= 64) {
-      found.push(element("dt", { text: "gradient" }), element("dd", {}, element("pre", { text: arrayText(whole, node.shape) })));
-    }
+    if (whole && whole.length > 1 && whole.length <= MOST_SHOWN) found.push(...arrayLine("gradient", whole, node.shape));
     return found;
   }
 
@@ -52,7 +61,7 @@ function makeDetails(panel, app) {
     const list = element("ul");
     node.inputs.forEach((at, slot) => {
       const edge = tape.from[node.at].find((one) => one.slot === slot);
-      const item = element("li", {}, `${slot}: `, nodeButton(at));
+      const item = element("li", {}, `${slot}: `, nodeButton(at), ` ${briefly(tape.nodes[at])}`);
       if (edge) item.append(" ", button(`edge, ${flowText(edge.id)}`, () => app.selectEdge(edge.id)));
       list.append(item);
     });
@@ -78,7 +87,7 @@ function makeDetails(panel, app) {
   function showNode(at) {
     const node = tape.nodes[at];
     const facts = element("dl");
-    if (node.op) facts.append(...line("operation", node.op + (node.how ? ` (${node.how})` : "")), ...line("rule", FORMULAS[node.op]?.[0] ?? ""));
+    if (node.op) facts.append(...line("operation", node.op), ...ruleLines("rule", node.rule, node.numbers));
     facts.append(...line("where", place(node)), ...valueLines(node), ...gradientLines(node));
     const actions = element("p", { class: "actions" });
     if (node.tracked && at !== app.source() && tape.into[at].length) {
@@ -97,31 +106,55 @@ function makeDetails(panel, app) {
     facts.append(
       ...line("from", nodeButton(edge.producer)),
       ...line("to", nodeButton(edge.consumer), `, input ${edge.slot} of ${consumer.op}`),
-      ...line("forward", FORMULAS[consumer.op]?.[0] ?? consumer.op),
-      ...line("backward", ruleText(consumer.op, edge.slot)),
-      ...line("|contribution|", edge.norm === null ? "–" : magnitude(edge.norm)),
+      ...line("forward", element("code", { text: consumer.rule })),
+      ...ruleLines("backward", edge.rule, edge.numbers),
+      ...line("derivative", element("code", { text: edge.derivative })),
+    );
+    const shown = producer.size <= MOST_SHOWN;
+    const factors = edge.map?.factors;
+    if (factors?.length > 1 && factors.length <= MOST_SHOWN) facts.append(...arrayLine("", factors, consumer.shape));
+    const g = app.cotangents()?.[edge.consumer];
+    if (g && g.length <= MOST_SHOWN) facts.append(...arrayLine("dy arrives", g, consumer.shape));
+    if (g && edge.map && shown) facts.append(...arrayLine("it adds", contribution(edge, g), producer.shape));
+    facts.append(
+      ...line("|it adds|", edge.norm === null ? "–" : magnitude(edge.norm)),
       ...line("share", `${flowText(edge.id)}${Number.isNaN(app.flow()[edge.id]) ? " from" : " of the gradient of"} ${called(tape.nodes[app.source()])}`),
     );
-    const g = app.cotangents()?.[edge.consumer];
-    if (g && edge.map && producer.size <= 64) {
-      const part = new Float64Array(producer.size);
-      edge.map.pull(g, part);
-      if (g.length <= 64) facts.append(element("dt", { text: "g arrives" }), element("dd", {}, element("pre", { text: arrayText(g, consumer.shape) })));
-      facts.append(element("dt", { text: "it adds" }), element("dd", {}, element("pre", { text: arrayText(part, producer.shape) })));
-    }
     if (producer.step !== null && consumer.step !== null && producer.step !== consumer.step) {
       facts.append(...line("crossing", `from step ${producer.step} to step ${consumer.step}`));
     }
     return facts;
   }
 
+  function contribution(edge, g) {
+    const part = new Float64Array(tape.nodes[edge.producer].size);
+    edge.map.pull(g, part);
+    return part;
+  }
+
+  // What a tensor has received before an event; null where that is nothing, or is not known here.
+  function totalBefore(at, position) {
+    let total = null;
+    for (const k of app.timeline.arrivals[at]) {
+      if (k >= position) break;
+      const [kind, id] = app.timeline.events[k];
+      const edge = kind === PASSED ? tape.edges[id] : null;
+      if (edge && !(app.cotangents()?.[edge.consumer] && edge.map)) return null;
+      const part = edge ? contribution(edge, app.cotangents()[edge.consumer]) : [1];
+      total = total ? total.map((x, j) => x + part[j]) : Float64Array.from(part);
+    }
+    return total;
+  }
+
+  function edgeTitle(edge) {
+    return element("h3", { class: "name", text: `${called(tape.nodes[edge.producer])} → ${called(tape.nodes[edge.consumer])}` });
+  }
+
   function showEdge(id) {
-    const edge = tape.edges[id];
-    const title = `${called(tape.nodes[edge.producer])} → ${called(tape.nodes[edge.consumer])}`;
     const actions = element("p", { class: "actions" });
     const at = app.timeline.passedAt[id];
     if (at < app.timeline.events.length) actions.append(button("Go to where gradient passes here", () => app.goto(at + 1), "small"));
-    panel.replaceChildren(element("h3", { class: "name", text: title }), edgeFacts(edge), actions);
+    panel.replaceChildren(edgeTitle(tape.edges[id]), edgeFacts(tape.edges[id]), actions);
   }
 
   // At the end: what there is to see, and what to do here.
@@ -153,12 +186,36 @@ function makeDetails(panel, app) {
     }
     const [kind, id] = events[position - 1];
     if (kind === PASSED) {
-      showEdge(id);
-      const to = tape.nodes[tape.edges[id].producer];
-      const total = app.timeline.arrivals[to.at].length;
-      const got = app.timeline.received(to.at, position);
-      panel.append(element("p", { text: `Added to the gradient of ${called(to)}: part ${got} of ${total}.` }));
+      const edge = tape.edges[id];
+      panel.replaceChildren(edgeTitle(edge), edgeFacts(edge), addedTo(tape.nodes[edge.producer], position));
     } else showNode(id);
+    if (kind !== MADE) panel.append(...holders(position));
+  }
+
+  // What was added to what.
+  function addedTo(to, position) {
+    const total = app.timeline.arrivals[to.at].length;
+    const got = app.timeline.received(to.at, position);
+    const facts = element("dl");
+    facts.append(...line("added", `part ${got} of ${total} of the gradient of ${called(to)}`));
+    if (to.size > MOST_SHOWN || got < 2) return facts;
+    for (const [label, when] of [["before", position - 1], ["now", position]]) {
+      const sum = totalBefore(to.at, when);
+      if (sum) facts.append(...arrayLine(label, sum, to.shape));
+    }
+    return facts;
+  }
+
+  // Who holds the gradient at this moment: none of it is lost on the way.
+  function holders(position) {
+    const held = app.timeline.frontier(position, app.flow());
+    if (!held.length) return [];
+    const whole = held.reduce((sum, [, share]) => sum + share, 0);
+    const list = element("ul");
+    for (const [at, share] of held.slice(0, 6)) list.append(element("li", {}, `${percent(share)} `, nodeButton(at)));
+    if (held.length > 6) list.append(element("li", { text: `and ${held.length - 6} more` }));
+    const title = `Held now, ${percent(whole)} of the gradient of ${called(tape.nodes[app.source()])} together`;
+    return [element("h3", { text: title }), list];
   }
 
   return { showNode, showEdge, showMoment };

@@ -113,14 +113,13 @@ function makeLedger(canvas, say, choose) {
     }
     g.fillStyle = ink;
     axis(g, table.steps, (k) => 34 + (k + 0.5) * w, w, (text, x) => {
-      g.textAlign = "center";
-      g.fillText(text, x, table.rows * h + 12);
+      centred(g, text, x, table.rows * h + 12, canvas.clientWidth);
     });
     g.textAlign = "center";
     g.fillText("used at step", 34 + (table.columns * w) / 2, table.rows * h + 26);
     axis(g, table.lossSteps, (k) => (k + 0.5) * h + 4, h, (text, y) => {
       g.textAlign = "right";
-      g.fillText(text, 30, y);
+      g.fillText(text, 30, Math.max(9, y));
     });
     for (const [cell, dash] of [[chosen, []], [document.activeElement === canvas ? at : null, [3, 2]]]) {
       if (!cell) continue;

@@ -16,11 +16,13 @@ function readTape(data) {
     ...node,
     at,
     size: node.shape.reduce((a, b) => a * b, 1),
+    rule: node.rule === undefined ? null : data.texts[node.rule],
   }));
   const from = nodes.map(() => []);
   const into = nodes.map(() => []);
-  const edges = data.edges.map(([consumer, slot, producer, map], id) => {
-    const edge = { id, consumer, slot, producer, map: map && readMap(map, arrays), kind: map?.[0] ?? null, norm: data.norms[id] };
+  const edges = data.edges.map(([consumer, slot, producer, map, rule, derivative, numbers], id) => {
+    const told = { rule: data.texts[rule], derivative: data.texts[derivative], numbers };
+    const edge = { id, consumer, slot, producer, map: map && readMap(map, arrays), norm: data.norms[id], ...told };
     from[consumer].push(edge);
     into[producer].push(edge);
     return edge;
@@ -42,6 +44,7 @@ function sparseMap(o, i, d) {
   const factor = d === null ? () => 1 : d.length === 1 ? () => d[0] : (k) => d[k];
   const count = (size) => (o ? o.length : i ? i.length : size);
   return {
+    factors: o || i ? null : d, // of an elementwise operation: its local derivative, element by element
     pull(g, part) {
       const n = count(g.length);
       for (let k = 0; k < n; k++) part[i ? i[k] : k] += g[o ? o[k] : k] * factor(k);

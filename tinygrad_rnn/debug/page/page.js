@@ -14,6 +14,7 @@ let lit = null; // what is lit up instead of all paths: {label, flow, share}
 let selected = null; // {kind: "node" or "edge", id}
 let everything = null; // the gradients of all tensors
 let playing = 0;
+let holding = new Set(); // the tensors that hold the gradient at this moment
 
 function say(text) {
   byId("spoken").textContent = text;
@@ -44,6 +45,7 @@ const look = {
     if (position < data.events.length && position > 0 && timeline.nodeOf(data.events[position - 1]) === at) classes.push("now");
     if (selected?.kind === "node" && selected.id === at) classes.push("selected");
     if (at === source) classes.push("source");
+    if (holding.has(at)) classes.push("holds");
     const total = timeline.arrivals[at].length;
     const got = timeline.received(at, position);
     const gradient = !got || node.norm === null ? "grad –" : got < total ? `grad ${got} of ${total}` : `|grad| ${number(node.norm, 3)}`;
@@ -124,6 +126,7 @@ slider.style.setProperty("--split", `${(100 * timeline.forward) / data.events.le
 function goto(to, follow = true) {
   position = Math.max(0, Math.min(data.events.length, to));
   selected = null;
+  hold();
   slider.value = position;
   const sentence = timeline.sentence(position);
   slider.setAttribute("aria-valuetext", sentence);
@@ -137,6 +140,12 @@ function goto(to, follow = true) {
     if (place) picture.reveal(place);
   }
   picture.refresh();
+}
+
+// While gradient is on its way, those that have it.
+function hold() {
+  const isOnItsWay = position > timeline.forward && position < data.events.length;
+  holding = new Set(isOnItsWay ? timeline.frontier(position, app.flow()).map(([at]) => at) : []);
 }
 
 function play() {
@@ -212,6 +221,7 @@ function setSource(at) {
   }
   suggestRoutes();
   byId("answer").replaceChildren();
+  hold();
   legend();
   picture.refresh();
   strip();
@@ -303,6 +313,7 @@ function clear() {
   ledger.clear();
   byId("answer").replaceChildren();
   if (!something) return;
+  hold();
   details.showMoment(position);
   legend();
   picture.refresh();
@@ -385,13 +396,12 @@ function drawStrip() {
   }
   g.fillStyle = getComputedStyle(canvas).color;
   g.font = "10px system-ui, sans-serif";
-  g.textAlign = "center";
   let last = -Infinity;
   for (const column of picture.columns) {
     const x = ((column.left + column.right) / 2) * to;
     if (x - last < 26) continue;
     last = x;
-    g.fillText(String(column.step), x, high - 2);
+    centred(g, String(column.step), x, high - 2, wide);
   }
   const { x, scale, width } = picture.view;
   g.strokeStyle = getComputedStyle(canvas).color;

@@ -220,7 +220,7 @@ function makePicture(svg, data, look, pick) {
       const at = ((box.left + box.right) / 2) * view.scale + view.x;
       if (box.right < left || box.left > right || at - last < 64) continue;
       last = at;
-      farLabels.append(drawn("text", { x: at.toFixed(1), y: Math.max(14, box.top * view.scale + view.y - 8).toFixed(1) }, `step ${box.step}`));
+      farLabels.append(drawn("text", { x: Math.max(24, at).toFixed(1), y: Math.max(14, box.top * view.scale + view.y - 8).toFixed(1) }, `step ${box.step}`));
     }
   }
 

@@ -44,6 +44,33 @@ function makeTimeline(tape, events) {
     return k;
   }
 
+  // Who holds the gradient before an event: what has received something and has not passed on all of it.
+  // flow: the share on every edge. -> [tensor, share], the largest first; the shares add up to that of all paths.
+  const firstIn = arrivals.map((all) => all[0] ?? Infinity);
+  const passes = tape.from.map((edges) => edges.map((edge) => passedAt[edge.id]));
+  const firstOut = passes.map((all) => Math.min(...all)); // Infinity for a leaf
+  const lastOut = passes.map((all) => (all.length ? Math.max(...all) : Infinity));
+  const sumOf = (edges, flow, test) => {
+    let sum = NaN;
+    for (const { id } of edges) if (!Number.isNaN(flow[id]) && test(id)) sum = (Number.isNaN(sum) ? 0 : sum) + flow[id];
+    return sum;
+  };
+  const seeded = new Set(events.filter(([kind]) => kind === SEED).map(([, id]) => id));
+
+  function frontier(position, flow) {
+    const held = [];
+    for (let at = 0; at < tape.nodes.length; at++) {
+      if (firstIn[at] >= position || lastOut[at] < position) continue;
+      const isToCome = (id) => passedAt[id] >= position;
+      let share = sumOf(tape.into[at], flow, (id) => !isToCome(id));
+      if (firstOut[at] < position) share = sumOf(tape.from[at], flow, isToCome); // it is passing on what it has
+      // What came from outside is on no edge: what flows out, less what is still to come in.
+      else if (seeded.has(at)) share = sumOf(tape.from[at], flow, isToCome) - (sumOf(tape.into[at], flow, isToCome) || 0);
+      if (!Number.isNaN(share)) held.push([at, share]);
+    }
+    return held.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
+  }
+
   function sentence(position) {
     if (position === 0) return "Before the first operation: only leaves and constants are there.";
     const [kind, id] = events[position - 1];
@@ -56,7 +83,7 @@ function makeTimeline(tape, events) {
     return `${counted}: ${called(tape.nodes[edge.consumer])} passes gradient on to ${whereOf(to)}${called(to)}.`;
   }
 
-  return { events, forward, madeAt, passedAt, arrivals, received, nodeOf, nextStep, sentence };
+  return { events, forward, madeAt, passedAt, arrivals, received, nodeOf, nextStep, frontier, sentence };
 }
 
 function whereOf(node) {

@@ -18,6 +18,13 @@ function drawn(kind, attributes = {}, text = null) {
   return made;
 }
 
+// Text on a canvas around x, but within its width.
+function centred(g, text, x, y, wide) {
+  const half = g.measureText(text).width / 2 + 1;
+  g.textAlign = "center";
+  g.fillText(text, Math.min(wide - half, Math.max(half, x)), y);
+}
+
 // A share as reports print it: 12.34%, 3e-09 where percents would round to 0, 0 only where it is exactly that.
 function percent(share) {
   if (Number.isNaN(share)) return "no share";
@@ -49,70 +56,28 @@ function called(node) {
   return node.shown ?? node.name ?? (node.op ? `result of ${node.op}` : "constant");
 }
 
-// Forward, then one rule for each input: what the edge makes of g, the gradient that arrives at the result y.
-const FORMULAS = {
-  identity: ["y = x", "g"],
-  astype: ["y = x, in another precision", "g"],
-  add: ["y = a + b", "g", "g"],
-  subtract: ["y = a − b", "g", "−g"],
-  multiply: ["y = a · b", "g · b", "g · a"],
-  divide: ["y = a / b", "g / b", "−g · y / b"],
-  negative: ["y = −x", "−g"],
-  power: ["y = aᵇ", "g · b · aᵇ⁻¹", "g · y · log a"],
-  exp: ["y = eˣ", "g · y"],
-  expm1: ["y = eˣ − 1", "g · eˣ"],
-  log: ["y = log x", "g / x"],
-  log1p: ["y = log(1 + x)", "g / (1 + x)"],
-  sqrt: ["y = √x", "g / 2y"],
-  square: ["y = x²", "g · 2x"],
-  sin: ["y = sin x", "g · cos x"],
-  cos: ["y = cos x", "−g · sin x"],
-  abs: ["y = |x|", "g · sign x"],
-  tanh: ["y = tanh x", "g · (1 − y²)"],
-  sigmoid: ["y = σ(x) = 1 / (1 + e⁻ˣ)", "g · y · (1 − y)"],
-  softplus: ["y = log(1 + eˣ)", "g · σ(x)"],
-  relu: ["y = max(x, 0)", "g where x > 0, else 0"],
-  where: ["y = a where c, else b", "", "g where c, else 0", "0 where c, else g"],
-  maximum: ["y = max(a, b)", "g where a is the larger, half at a tie", "g where b is the larger, half at a tie"],
-  minimum: ["y = min(a, b)", "g where a is the smaller, half at a tie", "g where b is the smaller, half at a tie"],
-  clip: ["y = x, kept between two bounds", "g within the bounds, else 0"],
-  sum: ["y = Σ x", "g, to every element that was added"],
-  max: ["y = max x", "g, to the largest element"],
-  min: ["y = min x", "g, to the smallest element"],
-  logsumexp: ["y = log Σ eˣ", "g · eˣ⁻ʸ"],
-  softmax: ["y = eˣ / Σ eˣ", "y · (g − Σ g · y)"],
-  log_softmax: ["y = x − log Σ eˣ", "g − eʸ · Σ g"],
-  cumsum: ["y = running sum of x", "running sum of g from the end"],
-  reshape: ["y = x, in another shape", "g, in the shape of x"],
-  transpose: ["y = x, its axes in another order", "g, its axes put back"],
-  broadcast_to: ["y = x, repeated", "g, summed over the copies"],
-  concatenate: ["y = the inputs behind one another"],
-  stack: ["y = the inputs beside one another"],
-  pad: ["y = x with a margin", "g without the margin"],
-  slice: ["y = x[…]", "g, put back into zeros"],
-  gather: ["y = x[indices]", "g, added where each element came from"],
-  put_slice: ["y = x put into zeros", "the part of g that came from x"],
-  scatter_add: ["y = x added into zeros", "the elements of g that x was added to"],
-  matmul: ["y = a b", "g bᵀ", "aᵀ g"],
-  linear: ["y = x Wᵀ + b", "g W", "gᵀ x", "g, summed over the batch"],
-  einsum: ["y = an Einstein sum", ""],
-};
+const WIDE = 33; // characters in a line of the panel
 
-const EVERY_INPUT = { concatenate: "its part of g", stack: "its part of g", einsum: "the Einstein sum of g with the others" };
-
-function ruleText(op, slot) {
-  return EVERY_INPUT[op] ?? FORMULAS[op]?.[slot + 1] ?? "its rule in the table of operations";
-}
-
-// Arrays of up to 64 numbers, four in a line.
+// Arrays of up to 64 numbers, as many in a line as there is room for.
 function arrayText(values, shape) {
   const row = shape.length ? shape[shape.length - 1] : 1;
   const texts = Array.from(values, (x) => number(x));
   const wide = Math.max(...texts.map((t) => t.length));
+  const most = Math.max(1, Math.min(row, Math.floor((WIDE + 1) / (wide + 1))));
   const lines = [];
-  for (let k = 0; k < texts.length; k += Math.min(row, 4) || 1) {
-    const end = Math.min(k + Math.min(row, 4), texts.length);
-    lines.push(texts.slice(k, end).map((t) => t.padStart(wide)).join(" "));
+  for (let start = 0; start < texts.length; start += row || 1) {
+    for (let k = start; k < start + row; k += most) {
+      lines.push(texts.slice(k, Math.min(k + most, start + row)).map((t) => t.padStart(wide)).join(" "));
+    }
   }
   return lines.join("\n");
+}
+
+// In a few words: [0.1 0.2], or of more elements their shape and range.
+function briefly(node) {
+  const [low, , high] = node.range;
+  if (low === null) return shapeText(node.shape);
+  if (node.size === 1) return number(low);
+  if (node.values && node.size <= 4) return `[${node.values.map((x) => number(x, 3)).join(" ")}]`;
+  return `${shapeText(node.shape)}, ${number(low, 3)} to ${number(high, 3)}`;
 }
