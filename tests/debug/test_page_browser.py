@@ -221,14 +221,18 @@ def test_at_every_moment_the_same_tensors_hold_the_gradient_as_in_the_debugger(w
     losses, cell = losses_of(CELLS[name])
     tg.explore(losses, tmp_path / "page.html", to=cell.weight_hh)
     page = watched.open(tmp_path / "page.html")
-    dbg = tg.Debugger(losses, to=cell.weight_hh)
     index = sorted({t.index for t in ancestors(losses)})
-    for position in range(dbg.timeline.forward_end, len(dbg) + 1, 3):
-        found = page.evaluate("k => explorer.timeline.frontier(k, explorer.flow())", position)
-        wanted = dict(dbg.shares.frontier(position))
-        assert {index[at] for at, _ in found} == set(wanted), position
-        for at, share in found:
-            assert share == pytest.approx(wanted[index[at]], rel=1e-9, abs=1e-12), position
+    by_index = {t.index: t for t in ancestors(losses)}
+    state = next(i for i in index if by_index[i].name == "h" and by_index[i].place.step == 2)
+    for source in (cell.weight_hh.index, state, losses[-1].index):  # a leaf, an interior tensor, a loss
+        page.evaluate("at => explorer.setSource(at)", index.index(source))
+        dbg = tg.Debugger(losses, to=by_index[source])
+        for position in range(dbg.timeline.forward_end, len(dbg) + 1, 5):
+            found = page.evaluate("k => explorer.frontier(k)", position)
+            wanted = dict(dbg.shares.frontier(position))
+            assert {index[at] for at, _ in found} == set(wanted), position
+            for at, share in found:
+                assert share == pytest.approx(wanted[index[at]], rel=1e-9, abs=1e-12), position
 
 
 def test_a_moment_tells_the_rule_with_numbers_what_was_added_to_what_and_who_holds_the_gradient(lstm_page):

@@ -176,6 +176,22 @@ def test_edges_of_one_operation_to_the_same_tensor_are_told_apart_and_unnamed_cr
     assert "without a name" not in tg.Debugger((h * h).sum()).run_script("goto end; why w")
 
 
+def test_why_there_are_no_shares_is_said_and_nothing_else_is_claimed():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    with np.errstate(all="ignore"):
+        infinite = (x * 1e308 * 1e10).sum()
+    for loss, why in (
+        ((x * 0.0).sum(), "the gradient is exactly 0"),
+        (infinite, "the gradient is not finite"),
+        (tg.Tensor(2.0, requires_grad=True, name="y"), "the loss is not computed from any tensor"),
+    ):
+        said = tg.Debugger(loss).run_script("goto end; frontier; why")
+        assert f"not known: {why}" in said
+        assert "%" not in said
+    alone = tg.Debugger((x * x).sum().named("loss"))
+    assert "1 node holds 100.00% of the gradient of loss" in alone.run_script("to loss; goto end; frontier")
+
+
 def test_shares_can_be_those_of_another_tensor(lstm):
     assert "of the gradient of weight_ih flows" in lstm.run_script("to weight_ih; until c[5] and backward; p share")
     assert lstm.run_script("to") == "shares are of weight_ih\n"

@@ -94,9 +94,19 @@ def test_the_frontier_holds_the_whole_gradient_of_several_losses_that_build_on_e
     w = tg.Tensor([0.5, -0.3], requires_grad=True, name="w")
     first = (w * w).sum()
     second = (w * first).tanh().sum()
-    dbg = tg.Debugger([first, second], to=w)
+    for to in (w, first):
+        dbg = tg.Debugger([first, second], to=to)
+        for position in range(dbg.timeline.backward_start, len(dbg) + 1):
+            assert abs(sum(share for _, share in dbg.shares.frontier(position)) - 1.0) < 1e-12, position
+
+
+def test_a_state_as_source_keeps_what_has_come_to_the_end():
+    loss, _ = recurrent("LSTM", steps=4)
+    h = tg.Debugger(loss).labels.find("h", 1)[0]
+    dbg = tg.Debugger(loss, to=h)
     for position in range(dbg.timeline.backward_start, len(dbg) + 1):
-        assert abs(sum(share for _, share in dbg.shares.frontier(position)) - 1.0) < 1e-12
+        assert abs(sum(share for _, share in dbg.shares.frontier(position)) - 1.0) < 1e-12, position
+    assert dbg.shares.frontier(len(dbg)) == [(h.index, pytest.approx(1.0))]
 
 
 def test_the_share_of_an_edge_into_the_source_is_that_of_its_contribution():

@@ -338,7 +338,7 @@ class Prompt(cmd.Cmd):
             raise ValueError("there is no gradient here yet; why NAME asks about the one of NAME")
         self.say(account.why(stop, node))
         whole = stop.timeline.cotangents().get(node.index)
-        if self.debugger.outputs and whole is not None and np.isfinite(whole).all():
+        if self.debugger.outputs and whole is not None and np.isfinite(whole).all() and np.any(whole):
             paths = str(trace_gradient(self.debugger.outputs, to=node).top_paths(3))
             unnamed = "\n    (_ is a step crossed in a tensor without a name)" * bool(
                 re.search(r" _($|[\s^])", paths, re.M)

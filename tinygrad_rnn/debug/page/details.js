@@ -208,7 +208,7 @@ function makeDetails(panel, app) {
 
   // Who holds the gradient at this moment: none of it is lost on the way.
   function holders(position) {
-    const held = app.timeline.frontier(position, app.flow());
+    const held = app.frontier(position);
     if (!held.length) return [];
     const whole = held.reduce((sum, [, share]) => sum + share, 0);
     const list = element("ul");

@@ -90,6 +90,7 @@ const app = {
   source: () => source,
   isLit: () => lit !== null,
   flow: () => (lit ?? whole)?.flow ?? new Float64Array(tape.edges.length).fill(NaN),
+  frontier: (at) => (whole ? timeline.frontier(at, source, lit ?? whole) : []),
   cotangents() {
     if (everything === null) {
       const all = allPaths(tape);
@@ -145,7 +146,7 @@ function goto(to, follow = true) {
 // While gradient is on its way, those that have it.
 function hold() {
   const isOnItsWay = position > timeline.forward && position < data.events.length;
-  holding = new Set(isOnItsWay ? timeline.frontier(position, app.flow()).map(([at]) => at) : []);
+  holding = new Set(isOnItsWay ? app.frontier(position).map(([at]) => at) : []);
 }
 
 function play() {
@@ -537,5 +538,5 @@ goto(data.events.length);
 // For tests and for the console: what the page knows, without any way to change it but the page's own.
 window.explorer = Object.freeze({
   tape, timeline, picture, ledger, showRoute, search, goto, setSource, clear,
-  light: () => lit, answer: () => whole, position: () => position, flow: () => app.flow(), selectNode: app.selectNode, selectEdge: app.selectEdge,
+  light: () => lit, answer: () => whole, position: () => position, flow: () => app.flow(), frontier: (at) => app.frontier(at), selectNode: app.selectNode, selectEdge: app.selectEdge,
 });

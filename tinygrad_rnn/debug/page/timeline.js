@@ -45,7 +45,8 @@ function makeTimeline(tape, events) {
   }
 
   // Who holds the gradient before an event: what has received something and has not passed on all of it.
-  // flow: the share on every edge. -> [tensor, share], the largest first; the shares add up to that of all paths.
+  // flow: the share on every edge, all of it towards the source. -> [tensor, share], the largest first; together they
+  // are `total`. The source keeps what has come, also where it passes gradient on to what it was computed from.
   const firstIn = arrivals.map((all) => all[0] ?? Infinity);
   const passes = tape.from.map((edges) => edges.map((edge) => passedAt[edge.id]));
   const firstOut = passes.map((all) => Math.min(...all)); // Infinity for a leaf
@@ -57,15 +58,17 @@ function makeTimeline(tape, events) {
   };
   const seeded = new Set(events.filter(([kind]) => kind === SEED).map(([, id]) => id));
 
-  function frontier(position, flow) {
+  function frontier(position, source, { flow, share: total }) {
     const held = [];
     for (let at = 0; at < tape.nodes.length; at++) {
-      if (firstIn[at] >= position || lastOut[at] < position) continue;
+      if (firstIn[at] >= position || (lastOut[at] < position && at !== source)) continue;
       const isToCome = (id) => passedAt[id] >= position;
       let share = sumOf(tape.into[at], flow, (id) => !isToCome(id));
-      if (firstOut[at] < position) share = sumOf(tape.from[at], flow, isToCome); // it is passing on what it has
-      // What came from outside is on no edge: what flows out, less what is still to come in.
-      else if (seeded.has(at)) share = sumOf(tape.from[at], flow, isToCome) - (sumOf(tape.into[at], flow, isToCome) || 0);
+      // What came from outside is on no edge: the whole, less what is still to come in.
+      const fromOutside = (whole) => whole - (sumOf(tape.into[at], flow, isToCome) || 0);
+      if (at === source) share = seeded.has(at) ? fromOutside(total) : share;
+      else if (firstOut[at] < position) share = sumOf(tape.from[at], flow, isToCome); // it is passing on what it has
+      else if (seeded.has(at)) share = fromOutside(sumOf(tape.from[at], flow, isToCome));
       if (!Number.isNaN(share)) held.push([at, share]);
     }
     return held.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
