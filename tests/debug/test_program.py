@@ -10,6 +10,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.debug import run_program
+from tinygrad_rnn.debug.labels import array_text
 from tinygrad_rnn.engine import observed, tensor
 from tinygrad_rnn.engine.annotate import HERE
 
@@ -142,6 +143,25 @@ def test_set_trace_stops_inside_a_cell_with_its_variables_and_the_tape_so_far(mo
     tell(monkeypatch, "q\n")
     with pytest.raises(bdb.BdbQuit):
         cell(np.ones(2), h, 2)
+
+
+def test_a_name_of_several_tensors_is_the_variable_where_the_program_stands(monkeypatch, capsys):
+    w = tg.Tensor([[0.5, 0.1], [0.2, -0.3]], requires_grad=True, name="w")
+
+    def cell(h, t):
+        if t == 2:
+            tg.set_trace()
+        return (w @ h).tanh().named("h")
+
+    states = [tg.Tensor([0.1, 0.2])]
+    tell(monkeypatch, "p h\np h * 2\np h[0]\nc\n")
+    for t in range(3):
+        with tg.step(t):
+            states.append(cell(states[-1], t))
+    said = capsys.readouterr().out
+    assert "2 tensors are called h" in said
+    assert f"in the program h is now h[1]: {array_text(states[2].value)}" in said
+    assert f"shape (2,): {np.array2string(states[2].value * 2, precision=6)}" in said
 
 
 def test_debug_reads_from_a_pipe_and_touches_nothing(monkeypatch, capsys):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,17 @@ class ReadingError(ValueError):
 
 
 class Several(list[Tensor]):
-    """All nodes of one name."""
+    """All nodes of one name. variable: what is called so where the program stands, if that is a tensor."""
+
+    def __init__(self, nodes: Iterable[Tensor], variable: Tensor | None) -> None:
+        super().__init__(nodes)
+        self.variable = variable
+
+    def one(self) -> Tensor:
+        """The variable of the program. Raises ReadingError where there is none."""
+        if self.variable is None:
+            raise ReadingError(f"there are {len(self)} of {self[0].name}: say which, as in {self[0].name}[3]")
+        return self.variable
 
 
 def shown(text: str, stop: Stop, variables: Mapping[str, Any]) -> str:
@@ -55,7 +65,10 @@ def shown(text: str, stop: Stop, variables: Mapping[str, Any]) -> str:
             made = _made(node, stop)
             what = array_text(node.value) if made else "not made yet"
             rows.append(f"    {stop.labels.label(node):<10} {what}")
-        return "\n".join(rows + ["    ..."] * (len(value) > 40))
+        rows += ["    ..."] * (len(value) > 40)
+        if value.variable is not None:
+            rows.append(f"in the program {value[0].name} is now {_one(value.variable, stop)}")
+        return "\n".join(rows)
     if isinstance(value, Tensor):
         array = value.value
         return f"{stop.labels.label(value)}, shape {array.shape}:{_block(array)}"
@@ -154,7 +167,7 @@ class _Reader:
     def array(self, tree: ast.expr) -> Any:
         value = self.value(tree)
         if isinstance(value, Several):
-            raise ReadingError(f"there are {len(value)} of {value[0].name}: say which, as in {value[0].name}[3]")
+            value = value.one()
         return self.made(value).value if isinstance(value, Tensor) else value
 
     def made(self, node: Tensor) -> Tensor:
@@ -171,7 +184,8 @@ class _Reader:
         if len(found) == 1:
             return self.made(found[0])
         if found:
-            return Several(found)
+            variable = self.variables.get(name)
+            return Several(found, variable if isinstance(variable, Tensor) else None)
         if name in self.variables and isinstance(self.variables[name], (Tensor, np.ndarray, np.generic, int, float)):
             return self.variables[name]
         if name in WORDS:
@@ -229,9 +243,7 @@ class _Reader:
         if name == "grad":
             value = self.value(argument)
             if isinstance(value, Several):
-                raise ReadingError(
-                    f"there are {len(value)} of {value[0].name}: say which, as in grad {value[0].name}[3]"
-                )
+                value = value.one()
             if not isinstance(value, Tensor):
                 raise ReadingError("a gradient is that of a tensor, as in grad W or grad h[3]")
             return self.gradient(value)
