@@ -18,8 +18,9 @@ import tinygrad_rnn as tg
 from tests.debug import stepped
 from tests.debug.stepped import planted, recurrent
 from tinygrad_rnn.debug.labels import norm
-from tinygrad_rnn.debug.prompt import HELP, SHORT, Prompt, in_one_column, wrapped
+from tinygrad_rnn.debug.prompt import HELP, SHORT, Prompt
 from tinygrad_rnn.debug.reading import ReadingError, read
+from tinygrad_rnn.debug.terminal import in_one_column, wrapped
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 timeline.py             every event of a forward and a backward pass, in order, and the arrays that go with it
 cursor.py, stop.py      where a move leads; all about one moment, computed when it is asked for
-rules.py, shares.py     the rules as formulas and with numbers; who carries how much of the gradient
+rules.py, terms.py      the rules as formulas and with numbers; shares.py: who carries how much of the gradient
 labels.py, account.py   what nodes are called; what a stop says
 conditions.py           when to stop
 lines.py, anomaly.py    lines of the user's program; who made a NaN
-walk.py, prompt.py      the moves, and a terminal for them: reading.py reads `p c[3] * 2`, moment.py is for pictures
+walk.py, prompt.py      the moves, and a terminal for them: reading.py reads `p c[3] * 2`, moment.py draws,
+                        terminal.py makes text fit
 debugger.py, program.py the ways in; passes.py: a program up to one of its backward passes
 page.py                 a page on which a computation is explored; tape_data.py, linear.py: what it knows; page/: how
                         it looks

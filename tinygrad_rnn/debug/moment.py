@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..engine.tensor import Tensor
 from ..graph import BLUE, FADED_STROKE, ORANGE, VIEWS, Drawing, Line, Overlay, Sample, Stroke
 from .account import headline
@@ -21,29 +23,27 @@ def picture(stop: Stop) -> Drawing:
     if not ends:
         raise ValueError("nothing has been made yet, so there is nothing to draw; step first")
     drawn = VIEWS["ops"](ends, _steps_around(stop))
-    passed = {(e.node, e.slot) for e in stop.timeline[stop.timeline.backward_start : stop.position]}
-    event = stop.event
-    now = {(event.node, event.slot)} if event is not None else set()
-    if stop.kind == "forward" and stop.node is not None:
-        now = {(stop.node.index, slot) for slot in range(len(stop.node.inputs))}
-    backward = stop.kind != "forward"
-
-    def stroke(uses: tuple[tuple[int, int], ...]) -> Stroke:
-        if not now.isdisjoint(uses):
-            return NOW
-        return MADE if not backward else FADED_STROKE if passed.isdisjoint(uses) else BEFORE
-
-    samples = [Sample(NOW, "what happens now")]
-    if backward:
+    samples, notes = [Sample(NOW, "what happens now")], [headline(stop)]
+    if stop.kind != "forward":
         samples += [Sample(BEFORE, "gradient has passed here"), Sample(FADED_STROKE, "not yet")]
-    notes = [headline(stop)]
-    if backward:
         notes.append("|grad|: norm of what has arrived by now, and k of n parts where more will; grad -: nothing yet.")
-    inside = {n.id: _lines(n.index, stop, backward) for n in drawn.nodes if n.gap is None}
     overlay = Overlay(
-        tuple(stroke(e.uses) for e in drawn.edges), inside=inside, samples=tuple(samples), notes=tuple(notes)
+        strokes=_strokes([e.uses for e in drawn.edges], stop),
+        inside={n.id: _lines(n.index, stop) for n in drawn.nodes if n.gap is None},
+        samples=tuple(samples),
+        notes=tuple(notes),
     )
     return Drawing(drawn, overlay, ("shape", "value"))
+
+
+def _strokes(edges: Sequence[Sequence[tuple[int, int]]], stop: Stop) -> tuple[Stroke, ...]:
+    """One for each edge, given by its uses (consumer, slot)."""
+    line, event = stop.timeline, stop.event
+    passed = {(one.node, one.slot) for one in line[line.backward_start : stop.position]}
+    slots = range(len(stop.operands)) if stop.kind == "forward" else [event.slot] if event is not None else []
+    now = {(event.node, slot) for slot in slots} if event is not None else set()
+    before, after = (MADE, MADE) if stop.kind == "forward" else (FADED_STROKE, BEFORE)
+    return tuple(NOW if not now.isdisjoint(uses) else before if passed.isdisjoint(uses) else after for uses in edges)
 
 
 def unused(stop: Stop) -> list[Tensor]:
@@ -61,11 +61,11 @@ def _steps_around(stop: Stop) -> tuple[int, int] | None:
     return None if at is None or len(steps) <= MOST_STEPS else (at - AROUND, at + AROUND + 1)
 
 
-def _lines(index: int, stop: Stop, backward: bool) -> tuple[Line, ...]:
+def _lines(index: int, stop: Stop) -> tuple[Line, ...]:
     """In a node: how much gradient has arrived, and whether something happens here now."""
     line = stop.timeline
     lines = []
-    if backward and (line.edges_into(index) or index in line.seeds):
+    if stop.kind != "forward" and (line.edges_into(index) or index in line.seeds):
         total, into = line.total(index, stop.position), line.edges_into(index)
         arrived = sum(k < stop.position for k in into)
         of = f", {arrived} of {len(into)}" if arrived < len(into) else ""

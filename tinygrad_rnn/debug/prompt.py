@@ -5,12 +5,10 @@ from __future__ import annotations
 import cmd
 import difflib
 import inspect
-import itertools
 import os
 import re
 import shutil
 import sys
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO, final
@@ -27,6 +25,7 @@ from .labels import array_text, norm
 from .lines import line_of
 from .moment import picture
 from .stop import Stop
+from .terminal import in_one_column, wrapped
 from .walk import Walk
 
 SHORT = {
@@ -476,25 +475,6 @@ class Prompt(cmd.Cmd):
         labels = self.debugger.labels
         words = {*labels.named, *labels.scopes(), *TABLE, "nan", "inf", "forward", "backward", "grad", "step", "norm"}
         return sorted(word for word in words if word.startswith(text))
-
-
-def wrapped(line: str, wide: int) -> str:
-    """A line broken at spaces to fit a terminal; a row goes on beside its title, and what is indented stays so."""
-    if len(line) <= wide or not line.strip():
-        return line
-    title = re.match(r" {4}\S.{9} (?=\S)| *\S.{,20}? {2,}(?=\S)| *", line)
-    indent = " " * min(title.end() if title else 0, wide // 3)
-    return textwrap.fill(line, wide, subsequent_indent=indent, break_on_hyphens=False, replace_whitespace=False)
-
-
-def in_one_column(text: str) -> str:
-    """A table of two columns, one below the other, block by block; what is not indented stays."""
-    found = []
-    for indented, rows in itertools.groupby(text.splitlines(), lambda row: row.startswith(" ")):
-        lines = list(rows)
-        halves = [[row[:56].rstrip() for row in lines], ["    " + row[56:] for row in lines]] if indented else [lines]
-        found += [row for half in halves for row in half if row.strip() or not indented]
-    return "\n".join(found)
 
 
 def _without_comment(line: str) -> str:
