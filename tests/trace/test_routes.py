@@ -1,6 +1,7 @@
 """Routes against the sum over all paths, one by one, and against really detaching."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -287,8 +288,14 @@ def test_questions_that_mean_nothing_are_explained():
         TRACE.across("q*")
     _, xs, _, loss = lstm(steps=40)
     long = tg.trace_gradient(loss, to=xs[0])
-    with pytest.raises(ValueError, match=re.escape(".{11}")):
-        long.across(".{11} h .*")
+    guilty = {
+        ".{11}": tg.across(".{11} h .*"),
+        "(c | h){12}": tg.across("(h | c){12} h .*"),
+        ".{1,14}": tg.through("f") & ~tg.across(".{1,14} h .* c{2,3}"),
+    }
+    for part, route in guilty.items():
+        with pytest.raises(ValueError, match=re.escape(f"It is {part} in ")):
+            long.on(route)
     with pytest.raises(ValueError, match="no path crosses a step in 'i'"):
         TRACE.by_crossings("i")
     with pytest.raises(TypeError, match="a route is made with"):
@@ -300,6 +307,75 @@ def test_questions_that_mean_nothing_are_explained():
     for wrong in (lambda: TRACE.on("c*"), lambda: TRACE.partition({"a": "c*"}), lambda: TRACE.partition(["c*"])):
         with pytest.raises(TypeError, match=r"tg\.across"):
             wrong()
+
+
+def test_names_are_qualified_by_scope_wherever_crossings_are_counted_or_detached():
+    """Two layers: each layer's h is a tensor of its own, so h-detach has a mask for each of them."""
+
+    def run(detach=()):
+        rng = np.random.default_rng(0)
+        cells = [nn.RNNCell(INPUT, HIDDEN, rng=rng), nn.RNNCell(HIDDEN, HIDDEN, rng=rng)]
+        hs, data = [tg.Tensor(np.zeros(HIDDEN))] * 2, rng.normal(size=(3, INPUT))
+        for t, x in tg.steps(data):
+            for k, cell in enumerate(cells):
+                with tg.scope(f"layer{k}"):
+                    x = hs[k] = cell(x, hs[k].detach() if (k, t - 1) in detach else hs[k])
+        return cells[0].weight_hh, (hs[1] * [1.0, -2.0]).sum()
+
+    w, loss = run()
+    trace, keep = tg.trace_gradient(loss, to=w), 0.3
+    for mask in ({(0, 0)}, {(0, 1), (1, 1)}, {(1, 0), (1, 1)}):
+        route = tg.detached("layer0/h", [t for k, t in mask if k == 0]) & tg.detached(
+            "layer1/h", [t for k, t in mask if k == 1]
+        )
+        cut_w, cut = run(mask)
+        assert relative(trace.on(route).gradient, tg.grad(cut, cut_w), trace.total) < 1e-12
+    cuts = [(0, 0), (0, 1)]
+    expected = 0
+    for cut in brute_force.subsets(cuts):
+        cut_w, cut_loss = run(cut)
+        expected = expected + keep ** (2 - len(cut)) * (1 - keep) ** len(cut) * tg.grad(cut_loss, cut_w)
+    assert relative(trace.expected_detached("layer0/h", keep).gradient, expected, trace.total) < 1e-12
+    both = [part.gradient for part in trace.by_crossings("h")]
+    assert len(both) == 3
+    assert len(trace.by_crossings("layer1/h")) == 3
+    assert trace.spectrum("layer0/h").gradients.shape[1] == 3
+    with pytest.raises(ValueError, match="no path crosses a step in 'layer2/h'"):
+        trace.by_crossings("layer2/h")
+
+
+def test_a_name_that_only_a_cut_edge_led_to_is_not_unknown():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    f = (x * 2.0).named("f")
+    y = f * 3.0
+    z = x * 5.0
+    loss = (y + z).sum()
+    part = tg.trace_gradient(loss, to=x).without((y, 0), "f")
+    assert np.array_equal(part.gradient, [5.0, 5.0])
+
+
+def test_paths_are_counted_where_there_are_no_steps_too():
+    x = tg.Tensor([1.0], requires_grad=True)
+    assert tg.trace_gradient((x * x + x).sum(), to=x).count_paths() == 3
+
+
+def test_long_and_nested_routes_need_no_recursion():
+    _, xs, _, losses = rnn(6)
+    trace = tg.trace_gradient(losses[-1], to=xs[0])
+    frames, frame = 0, sys._getframe()
+    while frame is not None:
+        frames, frame = frames + 1, frame.f_back
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(frames + 80)
+    try:
+        assert trace.on(tg.tbptt(500)).share == pytest.approx(1.0)
+        assert not trace.across("h{500}").connected
+        assert trace.across("(h{0,500} h?){1,500}").share == pytest.approx(1.0)
+        assert trace.across("h? " * 300).share == pytest.approx(1.0)
+    finally:
+        sys.setrecursionlimit(before)
+    with pytest.raises(tg.RouteError, match="at most 50 deep"):
+        tg.across("(" * 3000 + "h" + ")" * 3000)
 
 
 def test_no_path_is_not_a_share_of_zero():

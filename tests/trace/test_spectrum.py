@@ -34,6 +34,25 @@ def test_the_spectrum_of_many_losses_adds_them_up():
     assert not spectrum.gradients[~np.eye(5, dtype=bool)].any()
 
 
+def test_a_weight_transposed_outside_the_loop_and_a_state_have_the_lags_of_the_ledger():
+    rng = np.random.default_rng(0)
+    w = tg.Tensor(rng.normal(0, 0.6, (3, 3)), requires_grad=True)
+    turned, h, states = w.T * 2.0, tg.Tensor(np.ones(3)), []
+    for _, x in tg.steps(rng.normal(size=(6, 3))):
+        h = np.tanh(turned @ h + x).named("h")
+        states.append(h)
+    loss = (h * h).sum()
+    for source in (w, states[2]):
+        trace = tg.trace_gradient(loss, to=source)
+        spectrum, ledger = trace.spectrum("h"), trace.ledger()
+        assert spectrum.lags == tuple(lag.lag for lag in ledger.lags())
+        for row, lag in enumerate(spectrum.lags):
+            at = ledger.steps.index(5 - lag)
+            assert relative(spectrum.gradients[row].sum(axis=0), ledger.contributions[0, at], trace.total) < 1e-12
+    with pytest.raises(ValueError, match="by_crossings"):
+        tg.trace_gradient((h * w[0]).sum(), to=w).spectrum("h")
+
+
 def _lag(trace, lag):
     table = trace.ledger().contributions
     return sum(table[tau, tau - lag] for tau in range(lag, len(table)))

@@ -7,6 +7,7 @@ suffixes that lead to q: no path is counted twice, none is missed, and the rows 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,7 +75,7 @@ class Paths:
 
 @dataclass(frozen=True)
 class Reading:
-    """What an automaton makes of paths: its states, and how each edge that is an event moves them."""
+    """What an automaton makes of paths: its states, and how edges move them; over all other edges they stay."""
 
     paths: Paths
     states: list[State]
@@ -82,38 +83,45 @@ class Reading:
     at: dict[int, set[int]] = field(repr=False)  # by node: the states that some suffix of a path has there
 
 
-def read(paths: Paths, start: State, advance: Advance, limit: int, complaint: str) -> Reading:
-    """Run the automaton over the graph, before any number is computed. Raises ValueError beyond `limit` states."""
+class TooManyStatesError(ValueError):
+    """An automaton grew beyond its limit."""
+
+
+def read(paths: Paths, start: State, advance: Advance, limit: float = math.inf) -> Reading:
+    """Run the automaton over the graph, before any number is computed. TooManyStatesError beyond `limit` states."""
     number: dict[State, int] = {start: 0}
     states: list[State] = [start]
-    known: dict[tuple[int, Mark | None, Mark | None], int | None] = {}
 
     def following(q: int, landmark: Mark | None, crossing: Mark | None) -> int | None:
-        event = (q, landmark, crossing)
-        if event not in known:
-            state = advance(states[q], landmark, crossing)
-            if state is not None and state not in number:
-                if len(states) >= limit:
-                    raise ValueError(complaint)
-                number[state] = len(states)
-                states.append(state)
-            known[event] = None if state is None else number[state]
-        return known[event]
+        state = advance(states[q], landmark, crossing)
+        if state is not None and state not in number:
+            if len(states) >= limit:
+                raise TooManyStatesError(f"more than {limit} states")
+            number[state] = len(states)
+            states.append(state)
+        return None if state is None else number[state]
 
     at: dict[int, set[int]] = {index: set() for index in paths.order}
     for loss in paths.losses:
         if loss.index in paths.order:
             at[loss.index].add(0)
     moves: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+    known: dict[Any, dict[int, int | None]] = {}  # by event, which names the step of the consumer: from state to state
+    now = None
     for consumer, slot, producer in paths.edges():
-        landmark, crossing = paths.marks(consumer, producer)
-        if landmark is None and crossing is None:
+        landmark, crossing = event = paths.marks(consumer, producer)
+        if event == (None, None):
             at[producer.index] |= at[consumer.index]
             continue
-        pairs = [(q, following(q, landmark, crossing)) for q in sorted(at[consumer.index])]
-        kept = [(q, after) for q, after in pairs if after is not None]
-        moves[consumer.index, slot] = [q for q, _ in kept], [after for _, after in kept]
-        at[producer.index].update(after for _, after in kept)
+        if consumer.place.step != now:
+            now = consumer.place.step
+            known.clear()
+        go, here = known.setdefault(event, {}), at[consumer.index]
+        go.update((q, following(q, landmark, crossing)) for q in sorted(here - go.keys()))
+        kept = {q: after for q in sorted(here) if (after := go[q]) is not None}
+        if len(kept) < len(here) or any(q != after for q, after in kept.items()):
+            moves[consumer.index, slot] = list(kept), list(kept.values())
+        at[producer.index].update(kept.values())
     return Reading(paths, states, moves, at)
 
 
@@ -155,29 +163,8 @@ def _swept(reading: Reading, seeds: dict[int, Array], lead: tuple[int, ...]) -> 
     return {reading.states[q]: whole[q] for q in sorted(reading.at[source.index])}
 
 
-def split_by_use(reading: Reading) -> dict[tuple[State, int | None], Array]:
-    """The same, apart also by the step at which the source is used."""
-    paths, move = reading.paths, mover(reading)
-    found: dict[tuple[State, int | None], Array] = {}
-
-    def arrive(consumer: Any, slot: int, part: Array) -> Array | None:
-        moved: Array | None = move(consumer, slot, part)
-        if moved is None or consumer.inputs[slot] is not paths.source:
-            return moved
-        step = consumer.place.step
-        for q in reading.at[paths.source.index]:
-            key = (reading.states[q], step)
-            found[key] = found.get(key, 0.0) + moved[q]
-        return None
-
-    hooks: dict[int, AtEdge] = dict.fromkeys(paths.order, arrive)
-    sweep(paths.order, paths.seeds(len(reading.states)), keep=(), at_edge=hooks)
-    return found
-
-
 def mover(reading: Reading) -> AtEdge:
     """What an edge does to the rows: row q goes where the automaton goes from state q."""
-    rows = len(reading.states)
 
     def move(consumer: Any, slot: int, part: Array) -> Array | None:
         if (consumer.index, slot) in reading.paths.cut:
@@ -185,8 +172,8 @@ def mover(reading: Reading) -> AtEdge:
         if (consumer.index, slot) not in reading.moves:
             return part
         before, after = reading.moves[consumer.index, slot]
-        if not before or before == after == list(range(rows)):
-            return part if before else None
+        if not before:
+            return None
         moved = np.zeros_like(part)
         if len(set(after)) == len(after):
             moved[after] = part[before]

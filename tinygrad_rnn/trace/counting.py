@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from .automaton import Paths, read
-from .parts import MOST_STATES, advance_one, check_names, too_many
-from .route import Route, accepts, across, start
+from .automaton import Paths
+from .parts import read_route
+from .route import Route, accepts, along
 
-EVERY_PATH = across(".*")
+EVERY_PATH = along(".*")
 
 
 def count_paths(paths: Paths, route: Route = EVERY_PATH) -> int:
     """Paths from the source to a loss on this route, each use of a tensor by an operation being an edge of its own."""
-    check_names(paths, [route])
-    reading = read(paths, start(route), advance_one, MOST_STATES, too_many(route))
+    reading = read_route(paths, route)
     ways: dict[int, dict[int, int]] = {index: {} for index in paths.order}
     for loss in paths.losses:
         if loss.index in ways:

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.sweep import AtEdge, sweep, tape
+from ..engine.sweep import tape
 from ..engine.tensor import Tensor, seed_of
 from .automaton import crosses
 from .oversights import warnings_about
 from .parts import LOOP
-from .scaled import Exponents, log10_of
+from .scaled import Scaled, added, log10_of, sweep_scaled, unscaled
 from .zeros import zeros
 
 Array = npt.NDArray[Any]
@@ -74,29 +74,29 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
 
 def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[Logs, dict[str, Logs]]:
     """log10 of the norm of what flows into each step from another, altogether and by the name of what it flows into."""
-    seeds = {loss.index: np.ones((1, *loss.shape), loss.dtype) for loss in losses}
-    exponents = Exponents(1, order, seeds)
-    arrived: dict[int, dict[int, Array]] = {}  # step -> state that was entered -> the sum of what came
+    seeds: dict[int, Array] = {}
+    for loss in losses:
+        seeds[loss.index] = seeds.get(loss.index, 0.0) + np.ones((1, *loss.shape), loss.dtype)
 
-    def cross(consumer: Any, slot: int, part: Array) -> Array:
-        producer = consumer.inputs[slot]
-        here, there = consumer.place.step, producer.place.step
-        moved = exponents.carry(part, here, there)
-        if crosses(producer, consumer):
-            entered = arrived.setdefault(there, {})
-            entered[producer.index] = entered.get(producer.index, np.zeros(part.shape)) + moved
-        return moved
+    arrived: dict[int, list[Scaled]] = {}  # by the state that is entered: what comes from other steps
 
-    hooks: dict[int, AtEdge] = dict.fromkeys(order, cross)
-    sweep(order, seeds, keep=(), at_edge=hooks)
-    logs: Logs = {}
-    by_name: dict[str, Logs] = {}
-    for step, entered in sorted(arrived.items()):
-        exponent = int(exponents[step][0])
-        logs[step] = log10_of((part, exponent) for part in entered.values())
-        for index, part in entered.items():
-            by_name.setdefault(order[index].name or "_", {})[step] = log10_of([(part, exponent)])
-    return logs, by_name
+    def cross(consumer: Any, slot: int, part: Scaled) -> Scaled:
+        if crosses(consumer.inputs[slot], consumer):
+            arrived.setdefault(consumer.inputs[slot].index, []).append(part)
+        return part
+
+    sweep_scaled(order, unscaled(seeds), cross)
+    entered: dict[int, list[Scaled]] = {}
+    by_name: dict[str, dict[int, list[Scaled]]] = {}
+    for index, parts in sorted(arrived.items()):
+        step, together = order[index].place.step, added(parts)
+        entered.setdefault(step, []).append(together)
+        by_name.setdefault(order[index].name or "_", {}).setdefault(step, []).append(together)
+    return _logs(entered), {name: _logs(at) for name, at in by_name.items()}
+
+
+def _logs(parts: dict[int, list[Scaled]]) -> Logs:
+    return {step: float(log10_of(parts[step])[0]) for step in sorted(parts)}
 
 
 def _nothing_crosses(steps: list[int]) -> tuple[str, float]:

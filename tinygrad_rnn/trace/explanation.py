@@ -104,7 +104,7 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
         raise ValueError("explain() writes out every factor, which is too much for this model: use a smaller one")
     (by_state,) = [np.hstack(partial_jacobian((loss,), states[steps[-1]]))]
     jacobians = state_jacobians([states[t] for t in steps])
-    uses = uses_of(paths.losses, source)
+    uses = uses_of(paths.losses, source, paths.order)
     logs = dict(zip(uses.steps, log10_norms(uses)[0].tolist(), strict=True))
     terms: list[Term] = []
     total, cumulative = np.zeros(source.shape), 0.0

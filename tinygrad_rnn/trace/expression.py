@@ -60,6 +60,14 @@ class Letter:
             return mark.step // self.chunk == mark.to_step // self.chunk  # type: ignore[operator]
         return True
 
+    def __str__(self) -> str:
+        """As it is written in a route."""
+        name = "." if self.name is None else self.name if re.fullmatch(r"\w+", self.name) else f"'{self.name}'"
+        first, end = ("" if step is None else step for step in (self.first, self.end))
+        one = self.first is not None and self.end == self.first + 1
+        steps = f"[{first}]" if one else f"[{first}:{end}]" if (first, end) != ("", "") else ""
+        return f"{'!' * self.but}{self.scope}{'/' if self.scope else ''}{name}{steps}{'>' * self.crossing}"
+
     def _is_called(self, mark: Mark) -> bool:
         return mark.name == self.name and (not self.scope or f"/{self.scope}/" in f"/{mark.scope}/")
 
@@ -80,17 +88,13 @@ ANY = letter(Letter())
 
 def then(*parts: Expression) -> Expression:
     """One after the other."""
-    result = EMPTY
-    for part in reversed(parts):
-        if NOTHING in (part, result):
+    flat: list[Expression] = []
+    for part in parts:
+        if part == NOTHING:
             return NOTHING
-        if part == EMPTY:
-            continue
-        if part[0] == "then":  # kept right-nested, so that equal words have equal expressions
-            result = ("then", part[1], then(part[2], result)) if result != EMPTY else part
-        else:
-            result = part if result == EMPTY else ("then", part, result)
-    return result
+        if part != EMPTY:
+            flat += part[1] if part[0] == "then" else [part]
+    return ("then", tuple(flat)) if len(flat) > 1 else (*flat, EMPTY)[0]
 
 
 def either(*parts: Expression) -> Expression:
@@ -115,13 +119,13 @@ def star(part: Expression) -> Expression:
 
 def times(part: Expression, low: int, high: int | None) -> Expression:
     """From `low` to `high` of it; None for no limit."""
-    needed = then(*[part] * low)
-    if high is None:
-        return then(needed, star(part))
-    optional = EMPTY
-    for _ in range(high - low):
-        optional = either(EMPTY, then(part, optional))
-    return then(needed, optional)
+    if part in (NOTHING, EMPTY):
+        return EMPTY if low == 0 else part
+    if high is None and low == 0:
+        return star(part)
+    if high == 0:
+        return EMPTY
+    return part if low == high == 1 else ("times", part, low, high)
 
 
 def accepts_empty(e: Expression) -> bool:
@@ -130,9 +134,11 @@ def accepts_empty(e: Expression) -> bool:
         case "empty" | "star":
             return True
         case "then":
-            return accepts_empty(e[1]) and accepts_empty(e[2])
+            return all(map(accepts_empty, e[1]))
         case "either":
-            return any(accepts_empty(part) for part in e[1])
+            return any(map(accepts_empty, e[1]))
+        case "times":
+            return e[2] == 0 or accepts_empty(e[1])
     return False
 
 
@@ -142,12 +148,19 @@ def derivative(e: Expression, mark: Mark) -> Expression:
         case "letter":
             return EMPTY if e[1].stands_for(mark) else NOTHING
         case "then":
-            after = then(derivative(e[1], mark), e[2])
-            return either(after, derivative(e[2], mark)) if accepts_empty(e[1]) else after
+            ways = []
+            for k, part in enumerate(e[1]):
+                ways.append(then(derivative(part, mark), *e[1][k + 1 :]))
+                if not accepts_empty(part):
+                    break
+            return either(*ways)
         case "either":
             return either(*(derivative(part, mark) for part in e[1]))
         case "star":
             return then(derivative(e[1], mark), e)
+        case "times":
+            _, part, low, high = e
+            return then(derivative(part, mark), times(part, max(low - 1, 0), None if high is None else high - 1))
     return NOTHING
 
 
@@ -155,20 +168,67 @@ def reversed_(e: Expression) -> Expression:
     """The same words read backwards, as a backward sweep meets them."""
     match e[0]:
         case "then":
-            return then(reversed_(e[2]), reversed_(e[1]))
+            return then(*map(reversed_, reversed(e[1])))
         case "either":
             return either(*map(reversed_, e[1]))
         case "star":
             return star(reversed_(e[1]))
+        case "times":
+            return times(reversed_(e[1]), *e[2:])
     return e
 
 
 def letters(e: Expression) -> set[Letter]:
     """All letters it is written with."""
-    if e[0] == "letter":
-        return {e[1]}
-    parts = e[1] if e[0] == "either" else e[1:]
-    return set().union(*map(letters, parts)) if parts else set()
+    match e[0]:
+        case "letter":
+            return {e[1]}
+        case "then" | "either":
+            return set().union(*map(letters, e[1]))
+        case "star" | "times":
+            return letters(e[1])
+    return set()
+
+
+def repetitions(e: Expression) -> set[Expression]:
+    """All parts of it that are repeated a bounded number of times."""
+    parts = e[1] if e[0] in ("then", "either") else e[1:2] if e[0] in ("star", "times") else ()
+    return set().union({e} if e[0] == "times" else (), *map(repetitions, parts))
+
+
+def unbounded(e: Expression, part: Expression) -> Expression:
+    """It with one of its repetitions made to be of any number."""
+    if e == part:
+        return star(e[1])
+    match e[0]:
+        case "then":
+            return then(*(unbounded(one, part) for one in e[1]))
+        case "either":
+            return either(*(unbounded(one, part) for one in e[1]))
+        case "star" | "times":
+            return (e[0], unbounded(e[1], part), *e[2:])
+    return e
+
+
+def written(e: Expression) -> str:
+    """It as text, which `parse` reads as the same."""
+    match e[0]:
+        case "letter":
+            return str(e[1])
+        case "then":
+            return " ".join(map(_grouped, e[1]))
+        case "either":
+            return " | ".join(sorted(map(written, e[1])))
+        case "star":
+            return f"{_grouped(e[1])}*"
+        case "times":
+            _, part, low, high = e
+            return f"{_grouped(part)}{{{low}{'' if low == high else ',' if high is None else f',{high}'}}}"
+    return ""
+
+
+def _grouped(e: Expression) -> str:
+    return written(e) if e[0] in ("letter", "star", "times") else f"({written(e)})"
 
 
 # Parsing ----------------------------------------------------------------------------------------------------------
@@ -184,6 +244,7 @@ _NO_TOKEN = {
     "&": "routes are combined outside the text, as in tg.across(...) & tg.along(...)",
     "~": "a route is turned round outside the text, as in ~tg.across(...)",
 }
+MOST_NESTED = 50  # parentheses within one another
 MOST_TIMES = 500  # each repetition is a state of the automaton, which costs a backward sweep
 
 
@@ -209,6 +270,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.position = 0
+        self.depth = 0
 
     def peek(self) -> re.Match[str]:
         found = _TOKEN.match(self.text, self.position)
@@ -295,7 +357,11 @@ class _Reader:
     def atom(self) -> Expression:
         start = self.position
         if self.skip("("):
+            self.depth += 1
+            if self.depth > MOST_NESTED:
+                self.fail(f"parentheses stand at most {MOST_NESTED} deep", start)
             inside = self.alternatives()
+            self.depth -= 1
             if not self.skip(")"):
                 self.fail("there is no ) for this (", start)
             return inside

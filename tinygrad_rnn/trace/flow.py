@@ -24,8 +24,8 @@ from ..engine.sweep import AtEdge, describe, sweep, tape
 from ..engine.tensor import Tensor, constant, record
 from .automaton import Paths, Reading, crosses, read, uses_on
 from .measure import percent
-from .parts import MOST_STATES, advance_one, check_names, too_many
-from .route import Route, accepts, start
+from .parts import read_route
+from .route import Route, accepts
 from .scaled import log10_of_route
 
 Array = npt.NDArray[Any]
@@ -97,8 +97,7 @@ def flow_of(paths: Paths, whole: Array, route: Route | None = None) -> Flow:
     if route is None:
         reading, accepted = _all_of(paths), lambda _: True
     else:
-        check_names(paths, [route])
-        reading, accepted = read(paths, start(route), advance_one, MOST_STATES, too_many(route)), accepts
+        reading, accepted = read_route(paths, route), accepts
     largest = float(np.max(np.abs(whole), initial=0.0))
     some = 0 < largest < math.inf
     found = _shares(reading, accepted, whole / largest, largest) if some else {}
@@ -116,7 +115,7 @@ def flow_of(paths: Paths, whole: Array, route: Route | None = None) -> Flow:
 
 
 def _all_of(paths: Paths) -> Reading:
-    return read(paths, 0, lambda state, *_: state, 1, "")
+    return read(paths, 0, lambda state, *_: state)
 
 
 def _why_there_are_no_shares(paths: Paths, largest: float) -> str:

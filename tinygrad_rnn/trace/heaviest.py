@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -24,12 +26,14 @@ import numpy.typing as npt
 from ..engine.sweep import AtEdge, sweep
 from .automaton import Paths, Reading, mover, read
 from .measure import magnitude, norms_over, percent, shares_of
-from .parts import MOST_STATES, advance_one, by_crossings, check_names, too_many
-from .route import Route, accepts, start
+from .parts import by_crossings, read_route
+from .route import Route, accepts
 
 Array = npt.NDArray[Any]
-Stop = tuple[int, int]  # (index of a node, state of the automaton) where segments meet
-Half = tuple[float, tuple[Stop, ...], Array]  # the bound of a half-read path, its stops, its cotangent
+Stop = tuple[int, tuple[int, ...]]  # where segments meet: the index of a node, the states in which paths get there
+Word = tuple[Stop, ...]  # a path: where its segments meet, from the loss on
+Link = tuple[Stop, Any]  # a half-read path: its last stop, and the Link of those before, which it shares with others
+Half = tuple[float, Link, Array]  # the bound of a half-read path, its stops, its cotangent
 Unit = Literal["state", "landmark"]
 By = Literal["norm", "share"]
 
@@ -60,7 +64,8 @@ class TopPaths:
     """The k heaviest paths, heaviest first, and what they leave.
 
     rest_norm, rest_share: of the gradient less the listed paths. gap: 0 where the order is proven; else the search
-    stopped at its limit, and a path that is not listed may weigh up to the last listed weight plus this.
+    stopped at its limit, the listed are the heaviest that it met, and a path that is not listed may weigh up to the
+    last listed weight plus this (in shares, if by share; up to this alone, where fewer than k were met).
     instead: where that bound exceeds the gradient itself, and so proves nothing, what is exact at any size.
     """
 
@@ -93,9 +98,10 @@ class TopPaths:
         else:
             lines.append(f"{percent(self.rest_share):>9} {magnitude(self.rest_norm):>10}  all other paths together")
         if self.gap:
+            gap = percent(self.gap) if self.by == "share" else magnitude(self.gap)
             lines.append(
-                f"The search stopped after {self.expansions} expansions; a path that is not listed could weigh up to "
-                f"{magnitude(self.gap)} more than the last one."
+                f"The search stopped after {self.expansions} expansions. These are the heaviest that it met; a path "
+                f"that is not listed could weigh up to {gap} more than the last one."
             )
             lines.append(self.instead or "by_crossings() and partition() are exact at any size.")
         return "\n".join(lines)
@@ -111,23 +117,35 @@ def top_paths(
         raise ValueError(f'unit is "state" or "landmark" and by is "norm" or "share"; got {unit!r} and {by!r}')
     if k < 1:
         raise ValueError(f"top_paths lists at least one path; got k = {k}")
-    segments = _segments(paths, unit, within)
-    unit_gradient = _direction(whole)
-    ends = {stop: end if by == "norm" else end @ unit_gradient[:, None] for stop, end in segments.ends.items()}
-    found, gap, expansions = _search(segments, ends, k, most_expansions)
-    listed = [_path(paths, segments, word, whole) for word in found]
+    if not np.isfinite(whole).all():
+        raise ValueError("the gradient is not finite, so no path is the heaviest: tg.detect_anomaly() says where from")
+    segments = _segments(_reading(paths, within), unit, _weigher(by, whole))
+    found, best_left, expansions = _search(segments, k, most_expansions)
+    listed = _paths(segments, [word for word, _ in found], whole)
     rest = whole - sum((path.gradient for path in listed), np.zeros_like(whole))
-    proven = (listed[-1].norm if by == "norm" and listed else 0.0) + gap <= _length(whole)
+    gap = max(best_left - (found[-1][1] if len(found) == k else 0.0), 0.0)
     return TopPaths(
         tuple(listed),
         float(norms_over(rest[None], 1)[0]),
         float(shares_of(rest[None], whole)[0]),
         by,
-        gap / _length(whole) if by == "share" else gap,
+        gap / _length(whole) if by == "share" and gap else gap,
         expansions,
         all_listed=within is None and gap == 0 and len(found) < k,
-        instead="" if proven else _by_crossings(paths, whole),
+        instead="" if best_left <= _length(whole) else _by_crossings(paths, whole),
     )
+
+
+def _weigher(by: By, whole: Array) -> Callable[[Array], Array]:
+    """What is kept of the Jacobian of a last segment, (stop, source): enough to weigh a path, and no more.
+
+    By norm, (stop, at most stop), that stretches cotangents as the Jacobian does: a weight may have far more elements
+    than a stop. By share, its product with the direction of the gradient.
+    """
+    if by == "share":
+        direction = whole.ravel() / (_length(whole) or 1.0)
+        return lambda end: end @ direction[:, None]
+    return lambda end: np.asarray(np.linalg.qr(end.T, mode="r")).T if end.shape[1] > end.shape[0] else end
 
 
 def _by_crossings(paths: Paths, whole: Array) -> str:
@@ -141,13 +159,10 @@ def _by_crossings(paths: Paths, whole: Array) -> str:
     return "\n".join(lines) if len(lines) > 1 else "That exceeds the gradient itself, so it proves nothing."
 
 
-def _direction(whole: Array) -> Array:
-    length = _length(whole)
-    return whole.ravel() / length if length else whole.ravel()
-
-
-def _length(whole: Array) -> float:
-    return float(norms_over(whole[None], 1)[0])
+def _length(vector: Array) -> float:
+    """The Euclidean norm; only where squares could underflow or overflow are elements scaled first."""
+    length = math.sqrt(np.vdot(vector, vector))
+    return length if 1e-140 < length < 1e140 else float(norms_over(vector[None], 1)[0])
 
 
 # Segments -----------------------------------------------------------------------------------------------------------
@@ -157,25 +172,30 @@ def _length(whole: Array) -> float:
 class Segments:
     """The graph that is searched: its nodes are stops, its edges the Jacobians between them.
 
-    begins: the stops at the losses. following: from a stop to earlier ones, each with its matrix (this, that).
-    ends: from a stop to the source, (size of the stop, size of the source).
+    A stop has a row for each of its states and elements, since paths of one word may be in several states there.
+    begins: the stops at the losses, each with how many losses end there. following: from a stop to earlier ones, each
+    with its matrix (this, that). ends: from a stop to the source, what the weigher keeps of that Jacobian.
     """
 
-    begins: list[Stop]
+    reading: Reading
+    unit: Unit
+    begins: dict[Stop, int]
     following: dict[Stop, list[tuple[Stop, Array]]]
     ends: dict[Stop, Array]
 
 
-def _segments(paths: Paths, unit: Unit, within: Route | None) -> Segments:
-    reading = _reading(paths, within)
-    waiting = list(dict.fromkeys((loss.index, 0) for loss in paths.losses if loss.index in paths.order))
-    segments = Segments(list(waiting), {}, {})
+def _segments(reading: Reading, unit: Unit, weigh: Callable[[Array], Array]) -> Segments:
+    paths = reading.paths
+    begins: dict[Stop, int] = Counter((loss.index, (0,)) for loss in paths.losses if loss.index in paths.order)
+    segments, waiting = Segments(reading, unit, begins, {}, {}), list(begins)
     while waiting:
         stop = waiting.pop()
         if stop in segments.following:
             continue
-        reached = _from_stop(reading, stop, unit, segments.ends)
+        reached, end = _from_stop(reading, stop, unit)
         segments.following[stop] = list(reached.items())
+        if end is not None:
+            segments.ends[stop] = weigh(end)
         waiting.extend(reached)
     return _without_dead_ends(segments)
 
@@ -186,30 +206,32 @@ def _without_dead_ends(segments: Segments) -> Segments:
     for stop in sorted(segments.following):  # earlier nodes first: completions lead back in time
         if stop in segments.ends or any(earlier in alive for earlier, _ in segments.following[stop]):
             alive.add(stop)
-    return Segments(
-        [stop for stop in segments.begins if stop in alive],
-        {
+    return replace(
+        segments,
+        begins={stop: losses for stop, losses in segments.begins.items() if stop in alive},
+        following={
             stop: [(earlier, matrix) for earlier, matrix in segments.following[stop] if earlier in alive]
             for stop in alive
         },
-        segments.ends,
     )
 
 
 def _reading(paths: Paths, within: Route | None) -> Reading:
-    if within is None:
-        return read(paths, True, lambda state, landmark, crossing: state, 1, "")
-    check_names(paths, [within])
-    return read(paths, start(within), advance_one, MOST_STATES, too_many(within))
+    return read(paths, True, lambda state, *_: state) if within is None else read_route(paths, within)
 
 
-def _from_stop(reading: Reading, stop: Stop, unit: Unit, ends: dict[Stop, Array]) -> dict[Stop, Array]:
-    """The Jacobians of all segments that begin at a stop: one sweep with a row for each of its elements."""
-    paths, (index, state), rows = reading.paths, stop, len(reading.states)
+def _from_stop(reading: Reading, stop: Stop, unit: Unit) -> tuple[dict[Stop, Array], Array | None]:
+    """The Jacobians of all segments that begin at a stop: one sweep with a row for each of its elements.
+
+    -> by the stop that a segment leads to (this, that); and to the source (this, source), None where none leads there.
+    """
+    paths, (index, begun), rows = reading.paths, stop, len(reading.states)
     node = paths.order[index]
-    reached: dict[Stop, Array] = {}
+    n = node.size
+    reached: dict[int, dict[int, Array]] = {}  # by node and state
+    ends: list[Array] = []
     move = mover(reading)
-    arrives = {index: {state}}  # by node: the states in which a way from here gets there, if only carrying 0
+    arrives = {index: set(begun)}  # by node: the states in which a way from here gets there, if only carrying 0
 
     def cut(consumer: Any, slot: int, part: Array) -> Array | None:
         producer = consumer.inputs[slot]
@@ -221,126 +243,177 @@ def _from_stop(reading: Reading, stop: Stop, unit: Unit, ends: dict[Stop, Array]
         if not states or part is None:
             return None
         if producer is paths.source:
-            for q in states:
-                if accepts(reading.states[q]):
-                    ends[stop] = ends.get(stop, 0.0) + part[q].reshape(node.size, -1)
+            ends.extend(part[q].reshape(len(begun) * n, -1) for q in states if accepts(reading.states[q]))
             return None
-        landmark, crossing = paths.marks(consumer, producer)
-        if (crossing if unit == "state" else landmark) is None:
+        if not _stops(paths, unit, consumer, producer):
             arrives.setdefault(producer.index, set()).update(states)
             return part
+        so_far = reached.setdefault(producer.index, {})
         for q in states:
-            reached[producer.index, q] = reached.get((producer.index, q), 0.0) + part[q].reshape(node.size, -1)
+            so_far[q] = so_far.get(q, 0.0) + part[q].reshape(len(begun) * n, -1)
         return None
 
-    seed = np.zeros((rows, node.size, *node.shape))
-    seed[state] = np.eye(node.size).reshape((node.size, *node.shape))
-    hooks: dict[int, AtEdge] = dict.fromkeys(paths.order, cut)
-    near = {i: n for i, n in paths.order.items() if i <= index}
-    sweep(near, {index: seed}, keep=(), at_edge=hooks)
-    return reached
+    seed = np.zeros((rows, len(begun), n, *node.shape))
+    for k, state in enumerate(begun):
+        seed[state, k] = np.eye(n).reshape((n, *node.shape))
+    near = _segment(paths, unit, node)
+    hooks: dict[int, AtEdge] = dict.fromkeys(near, cut)
+    sweep(near, {index: seed.reshape((rows, -1, *node.shape))}, keep=(), at_edge=hooks)
+    following = {(at, tuple(sorted(by))): np.hstack([by[q] for q in sorted(by)]) for at, by in reached.items()}
+    return following, sum(ends[1:], ends[0]) if ends else None
+
+
+def _stops(paths: Paths, unit: Unit, consumer: Any, producer: Any) -> bool:
+    landmark, crossing = paths.marks(consumer, producer)
+    return (crossing if unit == "state" else landmark) is not None
+
+
+def _segment(paths: Paths, unit: Unit, node: Any) -> dict[int, Any]:
+    """The tape from a node back to the next stops."""
+    near, entered, waiting = {node.index: node}, {node.index}, [node]
+    while waiting:
+        consumer = waiting.pop()
+        for x in consumer.inputs:
+            if x.index in paths.order:
+                near[x.index] = x
+                if x.index not in entered and x is not paths.source and not _stops(paths, unit, consumer, x):
+                    entered.add(x.index)
+                    waiting.append(x)
+    return dict(sorted(near.items()))
 
 
 # The search -----------------------------------------------------------------------------------------------------------
 
 
-def _search(
-    segments: Segments, ends: dict[Stop, Array], k: int, most_expansions: int
-) -> tuple[list[tuple[Stop, ...]], float, int]:
-    """The k heaviest sequences of stops from a loss to the source; the proven gap; how many were expanded."""
-    bound = _bounds(segments, ends)
+class _Heaviest:
+    """The k heaviest complete paths that were met so far."""
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self._heap: list[tuple[float, Word]] = []  # the lightest of them first
+        self._words: set[Word] = set()
+
+    def meet(self, weight: float, link: Link) -> None:
+        if weight < self.floor:
+            return
+        word = _word(link)
+        if word in self._words:
+            return
+        self._words.add(word)
+        heapq.heappush(self._heap, (weight, word))
+        if len(self._heap) > self._k:
+            self._words.remove(heapq.heappop(self._heap)[1])
+
+    @property
+    def floor(self) -> float:
+        """What a path must weigh to be among them."""
+        return self._heap[0][0] if len(self._heap) == self._k else -1.0
+
+    def in_order(self) -> list[tuple[Word, float]]:
+        return [(word, weight) for weight, word in sorted(self._heap, key=lambda met: (-met[0], met[1]))]
+
+
+def _word(link: Link | None) -> Word:
+    stops: list[Stop] = []
+    while link is not None:
+        stop, link = link
+        stops.append(stop)
+    return tuple(reversed(stops))
+
+
+def _search(segments: Segments, k: int, most_expansions: int) -> tuple[list[tuple[Word, float]], float, int]:
+    """The k heaviest sequences of stops from a loss to the source, with their weights; the most that one that was not
+    met may weigh, 0 where they are proven; how many were expanded."""
+    bound, heaviest = _bounds(segments), _Heaviest(k)
     count = itertools.count()  # breaks ties in the order of insertion, so that vectors are never compared
-    queue: list[tuple[float, int, tuple[Stop, ...], Array | None]] = []
-    complete: list[float] = []  # the k best weights known, as a heap: what cannot beat the worst is not queued
 
-    def push(weight: float, word: tuple[Stop, ...], cotangent: Array | None) -> None:
-        if cotangent is None:
-            heapq.heappush(complete, weight)
-            if len(complete) > k:
-                heapq.heappop(complete)
-        if len(complete) < k or weight >= complete[0]:
-            heapq.heappush(queue, (-weight, next(count), word, cotangent))
-
-    def expand(word: tuple[Stop, ...], cotangent: Array) -> list[Half]:
-        stop = word[-1]
-        if stop in ends:
-            push(float(np.linalg.norm(cotangent @ ends[stop])), word, None)
+    def expand(link: Link, cotangent: Array) -> list[Half]:
+        stop, _ = link
+        if stop in segments.ends:
+            heaviest.meet(_length(cotangent @ segments.ends[stop]), link)
         after = ((earlier, cotangent @ matrix) for earlier, matrix in segments.following[stop])
-        return [(bound(earlier, moved), (*word, earlier), moved) for earlier, moved in after]
+        return [(bound(earlier, moved), (earlier, link), moved) for earlier, moved in after]
 
-    first: list[Half] = [(bound(stop, np.ones(1)), (stop,), np.ones(1)) for stop in segments.begins]
-    _beam(first, expand)  # so that there is a best found from the start
-    queue.clear()
-    known, complete[:] = sorted(complete), []
-    floor = known[0] if len(known) == k else 0.0
-    for weight, word, cotangent in first:
-        push(weight, word, cotangent)
-    found: list[tuple[Stop, ...]] = []
+    begins = [(stop, np.full(1, float(losses))) for stop, losses in segments.begins.items()]
+    first: list[Half] = [(bound(stop, cotangent), (stop, None), cotangent) for stop, cotangent in begins]
+    _beam(first, expand, _likely(segments))  # so that there is a best found from the start
+    queue = [(-upper, next(count), link, cotangent) for upper, link, cotangent in first]
+    heapq.heapify(queue)
     expansions = 0
-    while queue and len(found) < k:
-        weight, _, word, partial = heapq.heappop(queue)
-        if partial is None:
-            found.append(word)
-            continue
+    while queue and -queue[0][0] > heaviest.floor:
         if expansions == most_expansions:
-            heapq.heappush(queue, (weight, -1, word, partial))
-            break
+            return heaviest.in_order(), -queue[0][0], expansions
+        _, _, link, cotangent = heapq.heappop(queue)
         expansions += 1
-        for upper, longer, moved in expand(word, partial):
-            if upper >= floor * (1 - 1e-12):
-                push(upper, longer, moved)
-    if len(found) == k or not queue:
-        return found, 0.0, expansions
-    best_left = -queue[0][0]
-    known_paths = sorted((item for item in queue if item[3] is None), key=lambda item: item[:2])
-    found += [word for _, _, word, _ in known_paths[: k - len(found)]]
-    last = -known_paths[k - 1][0] if len(known_paths) >= k else 0.0
-    return found, max(best_left - last, 0.0), expansions
+        for upper, longer, moved in expand(link, cotangent):
+            if upper > heaviest.floor:
+                heapq.heappush(queue, (-upper, next(count), longer, moved))
+    return heaviest.in_order(), 0.0, expansions
 
 
 def _beam(
-    front: list[Half],
-    expand: Callable[[tuple[Stop, ...], Array], list[Half]],
-    width: int = 128,
+    front: list[Half], expand: Callable[[Link, Array], list[Half]], likely: dict[Stop, Array], width: int = 128
 ) -> None:
-    """Follow only the `width` most promising words, to the end."""
+    """Follow only the `width` most promising words, to the end: those that weigh most if they go on as is likely."""
     while front:
-        longer = [item for _, word, cotangent in front for item in expand(word, cotangent)]
-        front = heapq.nlargest(width, longer, key=lambda item: item[0])
+        longer = [item for _, link, cotangent in front for item in expand(link, cotangent)]
+        front = heapq.nlargest(width, longer, key=lambda item: _length(item[2] @ likely[item[1][0]]))
 
 
-def _bounds(segments: Segments, ends: dict[Stop, Array]) -> Callable[[Stop, Array], float]:
+def _likely(segments: Segments) -> dict[Stop, Array]:
+    """From each stop one completion to the source, as what the weigher keeps of its Jacobian: that which is heaviest
+    among those that go on as is likely from the next stop."""
+    found: dict[Stop, Array] = {}
+    for stop in sorted(segments.following):  # earlier nodes first: completions lead back in time
+        ways = [matrix @ found[earlier] for earlier, matrix in segments.following[stop]]
+        ways += [segments.ends[stop]] if stop in segments.ends else []
+        found[stop] = max(ways, key=_length)
+    return found
+
+
+def _bounds(segments: Segments) -> Callable[[Stop, Array], float]:
     """(stop, cotangent) -> at least the weight of the heaviest completion."""
     norm: dict[Stop, float] = {}
     rows: dict[Stop, Array] = {}
     for stop in sorted(segments.following):  # earlier nodes first: completions lead back in time
         norms, by_row = [], []
-        if stop in ends:
-            norms.append(float(np.linalg.norm(ends[stop], 2)))
-            by_row.append(np.linalg.norm(ends[stop], axis=1))
+        if stop in segments.ends:
+            norms.append(float(np.linalg.norm(segments.ends[stop], 2)))
+            by_row.append(norms_over(segments.ends[stop], 1))
         for earlier, matrix in segments.following[stop]:
             norms.append(float(np.linalg.norm(matrix, 2)) * norm[earlier])
-            by_row.append(np.minimum(np.linalg.norm(matrix, axis=1) * norm[earlier], np.abs(matrix) @ rows[earlier]))
+            by_row.append(np.minimum(norms_over(matrix, 1) * norm[earlier], np.abs(matrix) @ rows[earlier]))
         norm[stop] = max(norms)
         rows[stop] = np.max(by_row, axis=0)
 
     def bound(stop: Stop, cotangent: Array) -> float:
-        return min(float(np.linalg.norm(cotangent)) * norm[stop], float(np.abs(cotangent) @ rows[stop]))
+        return min(_length(cotangent) * norm[stop], float(np.abs(cotangent) @ rows[stop]))
 
     return bound
 
 
-def _path(paths: Paths, segments: Segments, word: tuple[Stop, ...], whole: Array) -> TopPath:
-    cotangent = np.ones(1)
-    for stop, earlier in itertools.pairwise(word):
-        cotangent = cotangent @ dict(segments.following[stop])[earlier]
-    gradient = (cotangent @ segments.ends[word[-1]]).reshape(whole.shape)
-    nodes = [paths.order[index] for index, _ in reversed(word[1:])]
-    return TopPath(
-        tuple(node.name or "_" for node in nodes),
-        tuple(node.place.step for node in nodes),
-        [loss.index for loss in paths.losses].index(word[0][0]),
-        gradient,
-        float(norms_over(gradient[None], 1)[0]),
-        float(shares_of(gradient[None], whole)[0]),
-    )
+def _paths(segments: Segments, words: list[Word], whole: Array) -> list[TopPath]:
+    """The words with their gradients."""
+    paths, ends, found = segments.reading.paths, dict[Stop, Array](), []
+    losses = [loss.index for loss in paths.losses]
+    for word in words:
+        cotangent = np.full(1, float(segments.begins[word[0]]))
+        for stop, earlier in itertools.pairwise(word):
+            cotangent = cotangent @ dict(segments.following[stop])[earlier]
+        if word[-1] not in ends:
+            end = _from_stop(segments.reading, word[-1], segments.unit)[1]
+            assert end is not None  # or the word would not end there
+            ends[word[-1]] = end
+        gradient = (cotangent @ ends[word[-1]]).reshape(whole.shape)
+        nodes = [paths.order[index] for index, _ in reversed(word[1:])]
+        found.append(
+            TopPath(
+                word=tuple(node.name or "_" for node in nodes),
+                steps=tuple(node.place.step for node in nodes),
+                loss=losses.index(word[0][0]),
+                gradient=gradient,
+                norm=float(norms_over(gradient[None], 1)[0]),
+                share=float(shares_of(gradient[None], whole)[0]),
+            )
+        )
+    return found

@@ -9,7 +9,6 @@ here the uses are kept apart (uses.py).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -18,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..engine.sweep import describe, sweep
-from ..engine.tensor import Tensor
+from .automaton import Paths
 from .measure import magnitude, norms_over, percent, shares_of
 from .oversights import last_steps, warnings_about
 from .scaled import log10_norms
@@ -112,10 +111,12 @@ class Ledger:
             size = magnitude(lag.norm, self.log10_at(lag.lag) if lag.norm == 0 else None)
             lines.append(f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {size:>10}")
         if None in self.steps:
-            share = self.shares[:, -1].sum()
+            share, all_shares = float(self.shares[:, -1].sum()), float(self.shares.sum())
             norm = float(norms_over(self.contributions[:, -1].sum(axis=0)[None], 1)[0])
             size = magnitude(norm, float(self.log10_norms[:, -1].max()) if norm == 0 else None)
-            lines.append(f"{'none':>5} {percent(share):>9} {percent(1.0):>14} {size:>10}   outside the time loop")
+            lines.append(
+                f"{'none':>5} {percent(share):>9} {percent(all_shares):>14} {size:>10}   outside the time loop"
+            )
         if not self.total.any():
             underflowed = self.log10_norms.max(initial=-math.inf) > -math.inf
             why = "underflowed: it is too small for a number" if underflowed else "is exactly 0"
@@ -211,9 +212,10 @@ class Lag:
     cumulative: float
 
 
-def ledger_of(losses: Sequence[Tensor], source: Tensor) -> Ledger:
+def ledger_of(paths: Paths) -> Ledger:
     """One backward sweep with a leading axis that has a row for each loss, in which the uses are not added up."""
-    uses = uses_of(losses, source)
+    losses, source = paths.losses, paths.source
+    uses = uses_of(losses, source, paths.order)
     column = {step: k for k, step in enumerate(uses.steps)}
     table = np.zeros((len(losses), len(uses.steps), *source.shape))
 
@@ -224,9 +226,10 @@ def ledger_of(losses: Sequence[Tensor], source: Tensor) -> Ledger:
     return Ledger(contributions=table, uses=uses, **_table(uses))
 
 
-def streaming_ledger_of(losses: Sequence[Tensor], source: Tensor) -> StreamingLedger:
+def streaming_ledger_of(paths: Paths) -> StreamingLedger:
     """Two sweeps: one for the gradient, and one in which each contribution is measured against it and let go."""
-    uses = uses_of(losses, source)
+    losses, source = paths.losses, paths.source
+    uses = uses_of(losses, source, paths.order)
     column = {step: k for k, step in enumerate(uses.steps)}
     seeds = seeds_of(uses)
     alone = {i: np.asarray(seed.sum(axis=0) if len(losses) > 1 else seed) for i, seed in seeds.items()}

@@ -18,27 +18,30 @@ def norms_over(parts: Array, table_axes: int) -> Array:
     """
     flat = np.abs(parts.reshape((*parts.shape[:table_axes], math.prod(parts.shape[table_axes:]))))
     largest = flat.max(axis=-1, initial=0.0, keepdims=True)
-    scale = np.where(largest > 0, largest, 1.0)
+    scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
     return np.asarray((scale * np.sqrt(np.square(flat / scale).sum(axis=-1, keepdims=True)))[..., 0])
 
 
 def shares_of(parts: Array, whole: Array) -> Array:
     """<part, whole> / <whole, whole> for each entry of a table of parts, each of the shape of `whole`.
 
-    The shares of parts that sum to the whole add up to 1. All are nan where the whole is exactly 0.
+    The shares of parts that sum to the whole add up to 1. All are nan where the whole is exactly 0, or not finite.
     """
     table = parts.shape[: parts.ndim - whole.ndim]
     largest = np.max(np.abs(whole), initial=0.0)
-    if largest == 0:
+    if not 0 < largest < math.inf:
         return np.full(table, np.nan)
     unit = (whole / largest).ravel()
     return np.asarray((parts.reshape((*table, whole.size)) / largest) @ unit / (unit @ unit))
 
 
 def percent(share: float) -> str:
-    """A share as reports print it: 12.34%, 3e-09 where percents would round to 0, 0 where it is exactly that."""
-    if share == 0:
-        return "0"
+    """A share as reports print it: 12.34%, 3e-09 where percents would round to 0, 0 where it is exactly that.
+
+    «none» where there is no gradient to have a share of.
+    """
+    if share == 0 or math.isnan(share):
+        return "none" if share else "0"
     return f"{share:.2%}" if not abs(share) < 5e-5 else f"{share:.0e}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor
-from .automaton import Advance, Paths, Reading, read, split, split_by_use, split_jacobian
+from . import expression as ex
+from .automaton import Advance, Paths, Reading, TooManyStatesError, mover, read, split, split_jacobian
 from .expression import Letter, Mark
 from .measure import magnitude, norms_over, percent, shares_of
 from .oversights import last_steps
-from .route import Route, accepts, advance, checked, start
+from .route import Route, accepts, advance, checked, landmark, start
 from .scaled import log10_by_state, log10_of_route
+from .uses import Step, Uses, sweep_uses, uses_of
 
 Array = npt.NDArray[Any]
 MOST_STATES = 512
@@ -70,8 +72,7 @@ class Part:
 
 def part_along(paths: Paths, route: Route, whole: Array, called: str | None = None) -> Part:
     """The gradient through the paths of one route, by a sweep with a row for each state of its automaton."""
-    check_names(paths, [route])
-    reading = read(paths, start(route), advance_one, MOST_STATES, too_many(route))
+    reading = read_route(paths, route)
     pieces = [part for state, part in split(reading).items() if accepts(state)]
     gradient = np.asarray(sum(pieces, _zeros(paths)))
     log10 = log10_of_route(reading, accepts) if pieces and not gradient.any() else None
@@ -113,9 +114,7 @@ def _by_class(
     if not isinstance(classes, Mapping):
         raise TypeError('the classes are a dict of routes by name, such as {"highway": tg.across("c*"), "rest": ...}')
     names, routes = list(classes), [checked(route) for route in classes.values()]
-    check_names(paths, routes)
-    first = tuple(start(route) for route in routes)
-    reading = read(paths, first, _advance_all, MOST_STATES, too_many(*routes))
+    reading = _read(paths, routes, tuple(start(route) for route in routes), _advance_all)
     found: dict[str, Array] = {}
     for states, part in split(reading).items():
         taken = [name for name, state in zip(names, states, strict=True) if accepts(state)]
@@ -131,8 +130,7 @@ def _by_class(
 
 def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
     """The gradient, apart by how many crossings a path has in this landmark: [exactly 0, exactly 1, ...]."""
-    _check_crosses(paths, name)
-    reading = read(paths, 0, _counting(name), MOST_CROSSINGS, "")
+    reading = read(paths, 0, _counting(_crossing(paths, name)))
     found, zero = split(reading), _zeros(paths)
     logs = log10_by_state(reading) if any(not part.any() for part in found.values()) else {}
     parts = []
@@ -181,18 +179,21 @@ def spectrum(paths: Paths, name: str, whole: Array) -> Spectrum:
 
     The lag of a path is that of the ledger: from the step of the loss back to the step at which the source is used.
     """
-    _check_crosses(paths, name)
+    letter = _crossing(paths, name)
     found: dict[tuple[int, int], Array] = {}
     for loss in paths.losses:
         order = tape([loss], [paths.source])
         if not order:
             continue
-        reading = read(Paths((loss,), paths.source, order), 0, _counting(name), MOST_CROSSINGS, "")
         last = last_steps(order).get(loss.index)
-        for (crossings, step), part in split_by_use(reading).items():
-            if last is None or step is None:
-                raise ValueError("a path that is at no time step has no lag, and so no place in a spectrum")
-            key = (last - step, cast(int, crossings))
+        uses = uses_of([loss], paths.source, order)
+        if None in uses.steps:
+            raise ValueError(
+                f"{describe(paths.source)}, is used outside the time loop as well, where a path has no lag, and so no "
+                "place in a spectrum: by_crossings() and the ledger take such paths in"
+            )
+        for step, crossings, part in _by_use(Paths((loss,), paths.source, order), uses, letter):
+            key = (cast(int, last) - step, crossings)
             found[key] = found.get(key, 0.0) + part
     lags = sorted({lag for lag, _ in found})
     most = max((crossings for _, crossings in found), default=0)
@@ -200,29 +201,62 @@ def spectrum(paths: Paths, name: str, whole: Array) -> Spectrum:
     return Spectrum(name, tuple(lags), table, whole)
 
 
-MOST_CROSSINGS = 100_000
+def _by_use(paths: Paths, uses: Uses, letter: Letter) -> list[tuple[int, int, Array]]:
+    """(step of the use, number of crossings, gradient), for each of the two that there is."""
+    reading = read(paths, 0, _counting(letter))
+    found: list[tuple[int, int, Array]] = []
+
+    def receive(step: Step, part: Array) -> None:
+        found.extend((cast(int, step), k, part[q]) for q, k in enumerate(cast(list[int], reading.states)))
+
+    sweep_uses(uses, paths.seeds(len(reading.states)), receive, mover(reading))
+    return found
 
 
-def _counting(name: str) -> Advance:
+def _counting(letter: Letter) -> Advance:
     """The automaton whose state is the number of crossings in a landmark so far."""
-    return lambda state, landmark, crossing: state + (crossing is not None and crossing.name == name)
+    return lambda state, landmark, crossing: state + (crossing is not None and letter.stands_for(crossing))
 
 
-def _check_crosses(paths: Paths, name: str) -> None:
-    known = {m.name for c, _, x in paths.edges() for m in paths.marks(c, x) if m and m.crosses}
-    if name not in known:
+def _crossing(paths: Paths, name: str) -> Letter:
+    """The landmark of this name. Raises ValueError where no path crosses a step in it."""
+    letter = landmark(name)
+    marks = {m for c, _, x in paths.edges() for m in paths.marks(c, x) if m and m.crosses}
+    if not any(map(letter.stands_for, marks)):
+        known = {mark.name for mark in marks}
         timeless = all(node.place.step is None for node in paths.order.values())
         found = (
             f"{LOOP}, for no operation is at a time step" if timeless else f"paths cross in {', '.join(sorted(known))}"
         )
         raise ValueError(f"no path crosses a step in {name!r}: {found if timeless or known else 'none crosses at all'}")
+    return letter
 
 
 def _zeros(paths: Paths) -> Array:
     return np.zeros(paths.source.shape, paths.source.dtype)
 
 
-def advance_one(state: Any, landmark: Mark | None, crossing: Mark | None) -> Any:
+def read_route(paths: Paths, route: Route) -> Reading:
+    """The automaton of a route, run over the graph.
+
+    Raises ValueError for a name, a scope or a step that is not there, and for too many states.
+    """
+    return _read(paths, [route], start(route), _advance_one)
+
+
+def _read(paths: Paths, routes: Sequence[Route], first: Any, advance: Advance) -> Reading:
+    _check_names(paths, routes)
+    try:
+        return read(paths, first, advance, MOST_STATES)
+    except TooManyStatesError:
+        written = ", ".join(map(str, routes))
+        raise ValueError(
+            f"the automaton of {written} needs more than {MOST_STATES} states, each of which costs a backward sweep"
+            f"{_culprit(paths, routes)}"
+        ) from None
+
+
+def _advance_one(state: Any, landmark: Mark | None, crossing: Mark | None) -> Any:
     after = advance(state, landmark, crossing)
     return None if after is False else after
 
@@ -231,22 +265,36 @@ def _advance_all(states: Any, landmark: Mark | None, crossing: Mark | None) -> A
     return tuple(advance(state, landmark, crossing) for state in states)
 
 
-def too_many(*routes: Route) -> str:
-    written = ", ".join(map(str, routes))
-    return (
-        f"the automaton of {written} needs more than {MOST_STATES} states, each of which costs a backward sweep. "
-        "Long bounded gaps such as .{11} before a landmark double it with every step: count from the other end, or "
-        "name the step, as in h[3]"
-    )
+def _culprit(paths: Paths, routes: Sequence[Route]) -> str:
+    """Which part of which route makes the automaton so large."""
+    for leaf in (leaf for route in routes for leaf in route.leaves()):
+        if _fits(paths, leaf):
+            continue
+        for part in sorted(ex.repetitions(leaf.parts), key=ex.written):
+            if _fits(paths, replace(leaf, parts=ex.unbounded(leaf.parts, part))):
+                return (
+                    f". It is {ex.written(part)} in {leaf} that makes so many: where it follows what is of any length, "
+                    "each time more can double them. Count from the other end, or name the step, as in h[3]"
+                )
+        return f". {leaf} alone makes so many"
+    return ". None of its parts alone makes so many, but together they do"
 
 
-def check_names(paths: Paths, routes: Sequence[Route]) -> None:
+def _fits(paths: Paths, route: Route) -> bool:
+    try:
+        read(paths, start(route), _advance_one, MOST_STATES)
+    except TooManyStatesError:
+        return False
+    return True
+
+
+def _check_names(paths: Paths, routes: Sequence[Route]) -> None:
     """Raises ValueError for a letter that stands for nothing there is: more likely a slip than a question."""
     if any(route.crosses() for route in routes) and all(node.place.step is None for node in paths.order.values()):
         raise ValueError(f"no operation is at a time step, so nothing crosses time: {LOOP}")
     landmarks: dict[str, set[int]] = {}
     crossings: dict[str, set[int]] = {}
-    for consumer, _, producer in paths.edges():
+    for consumer, _, producer in replace(paths, cut=frozenset()).edges():  # what is cut away is not unknown
         for mark, met in zip(paths.marks(consumer, producer), (landmarks, crossings), strict=True):
             if mark is not None:
                 met.setdefault(mark.name, set()).add(producer.index)

@@ -48,7 +48,7 @@ class GradientTrace:
 
     @cached_property
     def _ledger(self) -> Ledger:
-        return ledger_of(self.paths.losses, self.paths.source)
+        return ledger_of(self.paths)
 
     def ledger(self) -> Ledger:
         """What each use of the source, at each time step, contributes to each loss."""
@@ -56,7 +56,7 @@ class GradientTrace:
 
     def streaming_ledger(self) -> StreamingLedger:
         """The same in shares and norms only, without keeping an array for each step: for long sequences."""
-        return streaming_ledger_of(self.paths.losses, self.paths.source)
+        return streaming_ledger_of(self.paths)
 
     def on(self, route: Route) -> Part:
         """The gradient through the paths of a route, such as tg.across("c*") & ~tg.through("o")."""
@@ -94,13 +94,9 @@ class GradientTrace:
                 )
         edges = [one for one in cut if isinstance(one, tuple)]
         left = [~(route.through(one) if isinstance(one, str) else one) for one in cut if not isinstance(one, tuple)]
+        kept = functools.reduce(operator.and_, left, route.along(".*"))
         paths = replace(self.paths, cut=frozenset(self._use(edge) for edge in edges))
-        return parts.part_along(
-            paths,
-            checked(functools.reduce(operator.and_, left, route.along(".*"))) if left else route.along(".*"),
-            self.total,
-            called=f"without {', '.join(map(_cut, cut))}",
-        )
+        return parts.part_along(paths, kept, self.total, called=f"without {', '.join(map(_cut, cut))}")
 
     def _use(self, edge: tuple[Any, ...]) -> tuple[int, int]:
         """The index of the consumer, and the slot."""

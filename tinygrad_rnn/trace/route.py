@@ -9,9 +9,10 @@ its crossing word, which keeps only the landmarks that it leaves for another tim
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from . import expression as ex
 from .expression import Expression, Letter, Mark
@@ -42,13 +43,17 @@ class Route:
 
     def crosses(self) -> bool:
         """Whether it asks how paths cross time."""
-        return self.kind == "across" or (self.kind != "along" and any(part.crosses() for part in self.parts))
+        return any(leaf.kind == "across" for leaf in self.leaves())
+
+    def leaves(self) -> list[Route]:
+        """The routes that it is combined of, each of kind "along" or "across"."""
+        if self.kind in ("along", "across"):
+            return [self]
+        return [leaf for part in self.parts for leaf in part.leaves()]
 
     def letters(self) -> set[tuple[str, Letter]]:
         """All letters that it is written with, each with "along" or "across"."""
-        if self.kind in ("along", "across"):
-            return {(self.kind, letter) for letter in ex.letters(self.parts)}
-        return set().union(*(part.letters() for part in self.parts))
+        return {(leaf.kind, letter) for leaf in self.leaves() for letter in ex.letters(leaf.parts)}
 
     def __bool__(self) -> bool:
         raise TypeError("a route is neither true nor false; combine routes with ~, & and |, not with not, and, or")
@@ -99,11 +104,14 @@ def chunks(n: int) -> Route:
 
 
 def detached(name: str, steps: Iterable[int]) -> Route:
-    """The paths that survive if the landmark is detached where it leaves these steps (h-detach, Arpit et al. 2019)."""
+    """The paths that survive if the landmark is detached where it leaves these steps (h-detach, Arpit et al. 2019).
+
+    name: also with a scope, as in detached("layer0/h", [3, 5]); a mask of each layer is a route, combined with &.
+    """
     if isinstance(steps, int):
         raise TypeError(f"detached takes a list of steps, such as [{steps}]; got the number {steps}")
     at = sorted({int(t) for t in steps})
-    cut = ex.either(*(ex.letter(Letter(name, first=t, end=t + 1)) for t in at))
+    cut = ex.either(*(ex.letter(replace(landmark(name), first=t, end=t + 1)) for t in at))
     met = ex.then(ex.star(ex.ANY), cut, ex.star(ex.ANY))
     return Route("not", (Route("across", met, "..."),), f'detached("{name}", {_short(at)})')
 
@@ -123,6 +131,11 @@ def leak_only(state: str = "h", heard_by: str = "z | r | n") -> Route:
     heard_by: the names of the gates and the candidate in a cell that calls them otherwise.
     """
     return replace(~along(f".* {state}> ({heard_by}) .*"), text="leak_only()")
+
+
+def landmark(name: str) -> Letter:
+    """What a name stands for, with a scope if it has one: "h", "layer0/h"."""
+    return cast(Letter, _one(name)[1]) if re.fullmatch(r"[\w/]+", name) else Letter(name)
 
 
 def _short(steps: list[int]) -> str:

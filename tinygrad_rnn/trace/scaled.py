@@ -1,13 +1,15 @@
-"""Norms far below what a number can hold: 10^-6800 is not 0.
+"""Norms beyond the range of numbers: 10^-6800 is not 0.
 
-The cotangents of a time step are kept as m 2^-e, with one integer exponent e for each leading row of the step, chosen
-where the sweep first enters it. A step is entered by edges that cross, so scaling there by powers of two, which is
-exact, keeps every sum aligned. While nothing underflows the answer has the same bits as that of the plain sweep.
+The cotangent of a node is kept as m 2^-e, with one integer exponent e for each leading row. What arrives at a node is
+aligned where it is added up, to the largest of it; and where that gets too small or too large to go on with, it begins
+a new scale. Scaling by powers of two is exact, and within a wide range nothing is scaled at all, so there the answer
+has the same bits as that of the plain sweep.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,63 +19,95 @@ import numpy.typing as npt
 from ..engine.sweep import AtEdge, sweep
 from .automaton import Reading
 from .measure import norms_over
-from .uses import Step, Uses, seeds_of, sweep_uses
+from .uses import Step, Uses, seeds_of
 
 Array = npt.NDArray[Any]
+Scaled = tuple[Array, npt.NDArray[np.int64]]  # m, (rows, *shape), and the exponent e of each row: m 2^-e
+# What an edge (consumer, slot) does to a contribution; None, at an edge from the source, ends the way there.
+AtScaledEdge = Callable[[Any, int, Scaled], Scaled | None]
 
 
-class Exponents:
-    """The integer exponents of each time step, a row each: cotangents there are kept as m 2^-e."""
+def sweep_scaled(order: Mapping[int, Any], seeds: Mapping[int, Scaled], at_edge: AtScaledEdge) -> None:
+    """The sweep over a tape in which every cotangent has its scale; what arrives anywhere is told to `at_edge`."""
+    to_come: Counter[int] = Counter()  # by node: the contributions that are not there yet
+    reached = set(seeds)
+    for node in reversed(list(order.values())):
+        if node.index in reached and node.primitive is not None:
+            rules = node.primitive.rules
+            there = [x.index for slot, x in enumerate(node.inputs) if x.index in order and rules[slot] is not None]
+            to_come.update(there)
+            reached.update(there)
+    waiting: dict[int, list[Scaled]] = {index: [seed] for index, seed in seeds.items()}
+    exponents = {index: e for index, (_, e) in seeds.items()}
 
-    def __init__(self, rows: int, order: Mapping[int, Any], seeds: Mapping[int, Array]) -> None:
-        """seeds: by index, (rows, *shape of the output): they are kept as they are."""
-        self._rows = rows
-        self._of: dict[Step, npt.NDArray[np.int64]] = {}
-        self._known: dict[Step, npt.NDArray[np.bool_]] = {}
-        for index, seed in seeds.items():
-            self._at(order[index].place.step)
-            self._known[order[index].place.step] |= _largest(seed) > 0
+    def collect(consumer: Any, slot: int, part: Array) -> Array | None:
+        """Nothing goes on to a node before all is there: then it is added up at once."""
+        there = consumer.inputs[slot].index
+        passed = at_edge(consumer, slot, (part, exponents[consumer.index]))
+        if passed is None:
+            return None
+        waiting.setdefault(there, []).append(passed)
+        to_come[there] -= 1
+        if to_come[there]:
+            return None
+        total, exponents[there] = added(waiting.pop(there))
+        return total
 
-    def __getitem__(self, step: Step) -> npt.NDArray[np.int64]:
-        return self._at(step)
-
-    def carry(
-        self, part: Array, here: Step, there: Step, moves: tuple[Sequence[int], Sequence[int]] | None = None
-    ) -> Array:
-        """A contribution at step `here`, in the scale of the step `there` that it flows to.
-
-        moves: the rows it comes from and those it goes to; None leaves every row where it is.
-        """
-        if here == there and moves is None:
-            return part
-        before, after = (np.arange(self._rows),) * 2 if moves is None else (np.asarray(q, np.int64) for q in moves)
-        ours, theirs, known, sizes = self._at(here), self._at(there), self._known[there], _largest(part)
-        alive = sizes[before] > 0
-        before, after = before[alive], after[alive]
-        new = ~known[after]
-        theirs[after[new]] = ours[before[new]] - np.frexp(sizes[before[new]])[1]
-        known[after] = True
-        shift = (theirs[after] - ours[before]).reshape((-1,) + (1,) * (part.ndim - 1))
-        moved = np.zeros_like(part)
-        np.add.at(moved, after, np.ldexp(part[before], shift))
-        return moved
-
-    def _at(self, step: Step) -> npt.NDArray[np.int64]:
-        if step not in self._of:
-            self._of[step] = np.zeros(self._rows, np.int64)
-            self._known[step] = np.zeros(self._rows, np.bool_)
-        return self._of[step]
+    hooks: dict[int, AtEdge] = dict.fromkeys(order, collect)
+    begin = {index: np.zeros_like(m) if to_come[index] else m for index, (m, _) in seeds.items()}
+    sweep(dict(order), begin, keep=(), at_edge=hooks)
 
 
-def _largest(part: Array) -> Array:
-    return np.asarray(np.abs(part).reshape((len(part), -1)).max(axis=1, initial=0.0))
+def added(parts: Sequence[Scaled]) -> Scaled:
+    """The sum; each row in the scale of the first part that is not 0 there, wherever that can hold it."""
+    scale = parts[0][1]
+    sizes = np.stack([np.abs(m).reshape((len(m), math.prod(m.shape[1:]))).max(axis=1, initial=0.0) for m, _ in parts])
+    room = int(np.finfo(sizes.dtype).maxexp) // 4  # so many powers of two from 1 nothing is scaled
+    there = sizes != 0
+    if not all(e is scale for _, e in parts) or not (~there | (sizes < 2.0**room) & (sizes > 2.0**-room)).all():
+        exponents = np.stack([e for _, e in parts])
+        powers = np.where(np.isfinite(sizes), np.frexp(sizes)[1], 0) - exponents  # of two, which the sizes come to
+        largest = np.where(there, powers, np.iinfo(np.int64).min).max(axis=0)
+        scale = exponents[there.argmax(axis=0), np.arange(len(scale))]
+        scale = np.where(there.any(axis=0) & (np.abs(largest + scale) > room), -largest, scale)
+        parts = [(np.ldexp(m, (scale - e).reshape((-1,) + (1,) * (m.ndim - 1))), scale) for m, e in parts]
+    total = parts[0][0]
+    for m, _ in parts[1:]:
+        total = total + m
+    return total, scale
 
 
-def log10_of(parts: Iterable[tuple[Array, int]]) -> float:
-    """log10 of the norm of parts m 2^-e side by side; -inf where all are exactly 0."""
-    logs = [math.log10(norm) - e * math.log10(2) for m, e in parts if (norm := float(norms_over(m[None], 1)[0]))]
-    top = max(logs, default=-math.inf)
-    return top + math.log10(sum(10 ** (2 * (log - top)) for log in logs)) / 2 if logs else -math.inf
+def moved(part: Scaled, to: npt.NDArray[np.intp], rows: int) -> Scaled:
+    """Row k of the part in row to[k] of so many; those that meet there are added."""
+    values, exponents = part
+    layers: list[Scaled] = []
+    left = np.arange(len(to))
+    while len(left) or not layers:
+        there, first = np.unique(to[left], return_index=True)
+        layer = np.zeros((rows, *values.shape[1:]), values.dtype), np.zeros(rows, np.int64)
+        layer[0][there], layer[1][there] = values[left[first]], exponents[left[first]]
+        layers.append(layer)
+        left = np.delete(left, first)
+    return added(layers)
+
+
+def unscaled(seeds: Mapping[int, Array]) -> dict[int, Scaled]:
+    """Seeds, (rows, *shape of the output), as they are."""
+    none = {len(seed): np.zeros(len(seed), np.int64) for seed in seeds.values()}
+    return {index: (seed, none[len(seed)]) for index, seed in seeds.items()}
+
+
+def log10_of(parts: Iterable[Scaled]) -> Array:
+    """(rows,): log10 of the norm of parts side by side; -inf where all are exactly 0."""
+    logs = []
+    for m, e in parts:
+        with np.errstate(divide="ignore"):
+            logs.append(np.log10(norms_over(m, 1).astype(np.float64)) - e * math.log10(2))
+    table = np.array(logs)
+    top = table.max(axis=0)
+    scale = np.where(np.isfinite(top), top, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(scale + np.log10((10 ** (2 * (table - scale))).sum(axis=0)) / 2)
 
 
 def log10_norms(uses: Uses, together: bool = False) -> Array:
@@ -81,62 +115,77 @@ def log10_norms(uses: Uses, together: bool = False) -> Array:
 
     together: of the sum of the losses, in one row. -inf stands for a contribution that is exactly 0.
     """
-    rows = 1 if together else len(uses.losses)
     seeds = {index: seed if len(uses.losses) > 1 else seed[None] for index, seed in seeds_of(uses).items()}
     if together:
         seeds = {index: seed.sum(axis=0, keepdims=True) for index, seed in seeds.items()}
-    exponents = Exponents(rows, uses.order, seeds)
-    table = np.full((rows, len(uses.steps)), -math.inf)
+    table = np.full((1 if together else len(uses.losses), len(uses.steps)), -math.inf)
+    prefix = {index: node for index, node in uses.order.items() if index in uses.outside}
+    arrived: dict[Step, dict[int, list[Scaled]]] = {}  # by step and node outside any step
+    to_come = Counter(c.place.step for c in uses.order.values() for x in c.inputs if uses.is_use(c, x))
 
-    def carry(consumer: Any, slot: int, part: Array) -> Array:
-        return exponents.carry(part, consumer.place.step, consumer.inputs[slot].place.step)
+    def complete(step: Step) -> None:
+        begin = {index: added(parts) for index, parts in arrived.pop(step).items()}
+        found = [begin[uses.source.index]] if uses.source.index in begin else []
 
-    def receive(step: Step, part: Array) -> None:
-        column = uses.steps.index(step)
-        for row in range(rows):
-            table[row, column] = log10_of([(part[row], int(exponents[step][row]))])
+        def within(consumer: Any, slot: int, part: Scaled) -> Scaled | None:
+            if consumer.inputs[slot] is not uses.source:
+                return part
+            found.append(part)
+            return None
 
-    sweep_uses(uses, seeds, receive, carry)
+        sweep_scaled(prefix, begin, within)
+        if found:
+            table[:, uses.steps.index(step)] = log10_of([added(found)])
+
+    def keep_apart(consumer: Any, slot: int, part: Scaled) -> Scaled | None:
+        producer, step = consumer.inputs[slot], consumer.place.step
+        if uses.is_use(consumer, producer):
+            arrived.setdefault(step, {}).setdefault(producer.index, []).append(part)
+            to_come[step] -= 1
+            if not to_come[step]:
+                complete(step)
+        return None if producer is uses.source else part
+
+    begin = unscaled(seeds)
+    for index in begin.keys() & uses.outside:
+        arrived.setdefault(None, {})[index] = [begin[index]]
+    sweep_scaled(uses.order, begin, keep_apart)
+    for step in list(arrived):
+        complete(step)
     return table
 
 
 def log10_of_route(reading: Reading, accepts: Callable[[Any], bool]) -> float:
     """log10 of the norm of the gradient through the paths that arrive in an accepting state."""
-    return _log10_of_sum([one for state, parts in _arrivals(reading).items() if accepts(state) for one in parts])
+    total, exponents = _arrived(reading)
+    rows = [q for q, state in enumerate(reading.states) if accepts(state)]
+    if not rows:
+        return -math.inf
+    return float(log10_of([moved((total[rows], exponents[rows]), np.zeros(len(rows), np.intp), 1)])[0])
 
 
 def log10_by_state(reading: Reading) -> dict[Any, float]:
-    """The same for each state alone, all in one sweep; a state in which nothing but 0 arrives is not in the answer."""
-    return {state: _log10_of_sum(parts) for state, parts in _arrivals(reading).items()}
+    """The same for each state alone, all in one sweep."""
+    return dict(zip(reading.states, log10_of([_arrived(reading)]).tolist(), strict=True))
 
 
-def _arrivals(reading: Reading) -> dict[Any, list[tuple[Array, int]]]:
-    """What arrives at the source in each state, edge by edge, as (m, e), that is m 2^-e."""
+def _arrived(reading: Reading) -> Scaled:
+    """What arrives at the source, a row for each state."""
     paths, rows = reading.paths, len(reading.states)
-    seeds = paths.seeds(rows)
-    exponents = Exponents(rows, paths.order, seeds)
-    arrived: dict[Any, list[tuple[Array, int]]] = {}
+    begin = unscaled(paths.seeds(rows))
+    found = [begin[paths.source.index]] if paths.source.index in begin else []
 
-    def carry(consumer: Any, slot: int, part: Array) -> Array | None:
-        producer, use = consumer.inputs[slot], (consumer.index, slot)
+    def move(consumer: Any, slot: int, part: Scaled) -> Scaled | None:
+        use = consumer.index, slot
         if use in paths.cut:
-            return None
-        here, moves = consumer.place.step, reading.moves.get(use)
-        if producer is not paths.source:
-            return exponents.carry(part, here, producer.place.step, moves)
-        sizes = _largest(part)
-        for q, r in zip(*(moves or (range(rows), range(rows))), strict=True):
-            if sizes[q] > 0:
-                arrived.setdefault(reading.states[r], []).append((part[q], int(exponents[here][q])))
+            part = np.zeros_like(part[0]), part[1]
+        elif use in reading.moves:
+            before, after = (np.asarray(at, np.intp) for at in reading.moves[use])
+            part = moved((part[0][before], part[1][before]), after, rows)
+        if consumer.inputs[slot] is not paths.source:
+            return part
+        found.append(part)
         return None
 
-    hooks: dict[int, AtEdge] = dict.fromkeys(paths.order, carry)
-    sweep(paths.order, seeds, keep=(), at_edge=hooks)
-    return arrived
-
-
-def _log10_of_sum(parts: list[tuple[Array, int]]) -> float:
-    if not parts:
-        return -math.inf
-    least = min(e for _, e in parts)
-    return log10_of([(np.sum([np.ldexp(part, least - e) for part, e in parts], axis=0), least)])
+    sweep_scaled(paths.order, begin, move)
+    return added(found)

@@ -7,20 +7,18 @@ any step make of the source, such as a transposed weight, is still the source.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.sweep import AtEdge, sweep, tape
+from ..engine.sweep import AtEdge, sweep
 from ..engine.tensor import Tensor
 
 Array = npt.NDArray[Any]
 Step = int | None
-# What an edge (consumer, slot, contribution) does to a contribution before it goes on within the time loop.
-Carry = Callable[[Any, int, Array], Array]
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,8 @@ class Uses:
         return producer.index in self.outside and consumer.index not in self.outside
 
 
-def uses_of(losses: Sequence[Tensor], source: Tensor) -> Uses:
-    order = tape(losses, [source])
+def uses_of(losses: Sequence[Tensor], source: Tensor, order: dict[int, Any]) -> Uses:
+    """order: the tape from the source to the losses."""
     outside = {source.index}
     for index, node in order.items():
         if node.place.step is None and any(x.index in outside for x in node.inputs):
@@ -70,35 +68,39 @@ def seeds_of(uses: Uses) -> dict[int, Array]:
 
 
 def sweep_uses(
-    uses: Uses, seeds: dict[int, Array], receive: Callable[[Step, Array], None], carry: Carry | None = None
+    uses: Uses, seeds: Mapping[int, Array], receive: Callable[[Step, Array], None], at_edge: AtEdge | None = None
 ) -> None:
     """One sweep; `receive` is given the contribution of each step's uses, with the leading axes of the seeds, as soon
-    as it is complete, the last step first; nothing else is kept."""
+    as it is complete, the last step first; nothing else is kept.
+
+    at_edge: what every edge does to what passes over it, as in `sweep`.
+    """
     order, source = uses.order, uses.source
     prefix = {index: node for index, node in order.items() if index in uses.outside}
     to_come = Counter(c.place.step for c in order.values() for x in c.inputs if uses.is_use(c, x))
     arrived: dict[Step, dict[int, Array]] = {}
+    within: dict[int, AtEdge] = {} if at_edge is None else dict.fromkeys(prefix, at_edge)
 
     def complete(step: Step) -> None:
         parts = arrived.pop(step)
-        found = sweep(prefix, parts, [source.index]) if len(prefix) > 1 else parts
+        found = sweep(prefix, parts, [source.index], within) if len(prefix) > 1 else parts
         if source.index in found:
             receive(step, found[source.index])
 
     def keep_apart(consumer: Any, slot: int, part: Array) -> Array | None:
         producer, step = consumer.inputs[slot], consumer.place.step
+        passed: Array | None = part if at_edge is None else at_edge(consumer, slot, part)
         if uses.is_use(consumer, producer):
-            so_far = arrived.setdefault(step, {})
-            so_far[producer.index] = so_far[producer.index] + part if producer.index in so_far else part
+            if passed is not None:
+                so_far, here = arrived.setdefault(step, {}), producer.index
+                so_far[here] = so_far[here] + passed if here in so_far else passed
             to_come[step] -= 1
-            if not to_come[step]:
+            if not to_come[step] and step in arrived:
                 complete(step)
-        if producer is source:
-            return None
-        return part if carry is None else carry(consumer, slot, part)  # on: it may lead to earlier steps as well
+        return None if producer is source else passed  # on: it may lead to earlier steps as well
 
     users = (index for index, node in order.items() if any(x.index in uses.outside for x in node.inputs))
-    hooks: dict[int, AtEdge] = dict.fromkeys(users if carry is None else order, keep_apart)
+    hooks: dict[int, AtEdge] = dict.fromkeys(users if at_edge is None else order, keep_apart)
     for loss in uses.losses:
         if loss.index in uses.outside and loss.index in seeds:
             arrived.setdefault(None, {})[loss.index] = seeds[loss.index]

@@ -1,0 +1,154 @@
+"""Norms beyond the range of numbers, against exact fractions, wherever in the graph large and tiny meet."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import tinygrad_rnn as tg
+from tinygrad_rnn import nn
+from tinygrad_rnn.engine.sweep import sweep, tape
+from tinygrad_rnn.trace.scaled import sweep_scaled, unscaled
+
+
+def log10(exact):
+    exact = abs(exact)
+    return math.log10(exact.numerator) - math.log10(exact.denominator) if exact else -math.inf
+
+
+def lanes(seed, steps=60):
+    """Scalar states that hear a source and one another over factors from 2^-400 to 2^300, and some over 0.
+
+    With an even seed most factors are small or of the order of 1, with an odd one large or of the order of 1.
+
+    -> losses, source, {(loss, step of the use): its exact contribution}
+    """
+    rng = np.random.default_rng(seed)
+    source = tg.Tensor(1.0, requires_grad=True, name="source")
+    nodes, edges, uses = [source], {}, {}  # edges: consumer -> [(producer, factor)]
+    sizes = [(-400, -300), (-3, 3), (200, 300)]
+
+    def factor():
+        low, high = sizes[rng.choice(3, p=[0.3, 0.68, 0.02] if seed % 2 == 0 else [0.02, 0.68, 0.3])]
+        return 0.0 if rng.random() < 0.05 else 2.0 ** int(rng.integers(low, high))
+
+    for t in range(steps):
+        with tg.step(t):
+            for _ in range(3):
+                heard = [nodes[-1 - min(int(rng.geometric(0.4)) - 1, len(nodes) - 1)] for _ in range(2)]
+                factors = [factor() for _ in heard]
+                made = (heard[0] * factors[0] + heard[1] * factors[1]).named("h")
+                nodes.append(made)
+                edges[made.index] = list(zip(heard, factors, strict=True))
+    losses = [nodes[-1], nodes[len(nodes) // 2]]
+    for row, loss in enumerate(losses):
+        flows = {loss.index: Fraction(1)}
+        for node in reversed(nodes):
+            for producer, by in edges.get(node.index, []):
+                part = flows.get(node.index, Fraction(0)) * Fraction(by)
+                if producer is source:
+                    at = row, node.place.step
+                    uses[at] = uses.get(at, Fraction(0)) + part
+                flows[producer.index] = flows.get(producer.index, Fraction(0)) + part
+    return losses, source, uses
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_every_entry_of_the_ledger_has_the_logarithm_of_its_exact_fraction(seed):
+    with np.errstate(over="ignore", invalid="ignore"):  # states and the plain sweep overflow, which is not the question
+        losses, source, exact = lanes(seed)
+        ledger = tg.trace_gradient(losses, to=source).ledger()
+        found = ledger.log10_norms
+    for row in range(2):
+        for column, step in enumerate(ledger.steps):
+            expected = log10(exact.get((row, step), Fraction(0)))
+            assert found[row, column] == pytest.approx(expected, rel=1e-12, abs=1e-12), (row, step)
+
+
+def test_some_of_those_entries_are_beyond_the_range_of_numbers_on_both_sides():
+    with np.errstate(over="ignore", invalid="ignore"):
+        logs = [log10(value) for seed in range(40) for value in lanes(seed)[2].values() if value]
+    assert min(logs) < -320
+    assert max(logs) > 320
+
+
+def test_while_in_range_the_scaled_sweep_has_the_bits_of_the_plain_one():
+    cell = nn.LSTMCell(3, 4, rng=0)
+    rng = np.random.default_rng(0)
+    h, c, losses = tg.Tensor(np.ones(4)), tg.Tensor(np.ones(4)), []
+    for _, x in tg.steps(rng.normal(size=(30, 3))):
+        h, c = cell(x, (h, c))
+        losses.append((h * h).sum())
+    order, w = tape(losses, [cell.weight_hh]), cell.weight_hh
+    seeds = {loss.index: np.eye(30)[row] for row, loss in enumerate(losses)}
+    scaled, plain = [], []
+
+    def keep(consumer, slot, part):
+        if consumer.inputs[slot] is not w:
+            return part
+        scaled.append(part)
+        return None
+
+    def keep_plain(consumer, slot, part):
+        plain.append(part.copy())
+        return part
+
+    sweep_scaled(order, unscaled(seeds), keep)
+    users = [node.index for node in order.values() if any(x is w for x in node.inputs)]
+    sweep(order, seeds, (), dict.fromkeys(users, keep_plain))
+    plain = [part for part in plain if part.shape == (30, *w.shape)]
+    assert len(scaled) == len(plain) == 30
+    for (m, e), part in zip(scaled, plain, strict=True):
+        assert not e.any()
+        assert np.array_equal(m, part)
+
+
+def test_a_tiny_gradient_that_comes_first_does_not_hide_a_large_one():
+    """Layer by layer: the upper one, which is met first, vanishes within a few steps, and the lower one does not."""
+    v, w = (tg.Tensor(x, requires_grad=True, name=name) for x, name in ((0.99, "v"), (0.5, "w")))
+    low, a, b = [], tg.Tensor(1.0), tg.Tensor(0.0)
+    for _ in tg.steps(range(800)):
+        a = (v * a + 0.01).named("a")
+        low.append(a)
+    for _, x in tg.steps(low):
+        b = tg.sigmoid(w * b + x).named("b")
+    trace = tg.trace_gradient(b + low[-1], to=v)
+    norms = trace.ledger().norms[0]
+    assert list(trace.log10_norms().values()) == pytest.approx(np.log10(norms), rel=1e-12)
+    found = tg.diagnose(b + low[-1])
+    assert found.by_name["b"][0] < -800
+    comes_back = 0.99 * float(tg.grad(b + low[-1], low[1]))  # over the one edge that leads from step 1 into step 0 of a
+    assert 10 ** found.by_name["a"][0] == pytest.approx(comes_back, rel=1e-12)
+    assert "It goes along a above all, into 799 of 799 steps" in str(found)
+
+
+def test_a_deep_net_without_steps_underflows_and_is_not_0():
+    x = y = tg.Tensor([0.5], requires_grad=True)
+    slopes = 0.0
+    for _ in range(700):
+        y = tg.sigmoid(y)
+        slopes += math.log10(y.data[0] * (1 - y.data[0]))
+    trace = tg.trace_gradient(y.sum(), to=x)
+    assert trace.log10_norms()[None] == pytest.approx(slopes, rel=1e-12)
+    for said in (str(trace.along(".*")), str(trace.flow()), str(trace.ledger())):
+        assert "underflowed" in said
+        assert "exactly" not in said
+        assert "nan" not in said
+
+
+def test_what_is_not_a_number_is_not_called_0():
+    x = tg.Tensor([1.0], requires_grad=True)
+    trace = tg.trace_gradient((x * math.nan).sum(), to=x)
+    assert math.isnan(trace.log10_norms()[None])
+    assert tg.trace_gradient((x * math.inf).sum(), to=x).log10_norms()[None] == math.inf
+
+
+def test_float32_has_its_own_narrower_range():
+    v = tg.Tensor(np.array([1.0], np.float32), requires_grad=True)
+    h = tg.Tensor(np.array([1.0], np.float32))
+    for _ in tg.steps(range(500)):
+        h = 0.5 * h + v
+    trace = tg.trace_gradient(h.sum(), to=v)
+    assert trace.log10_norms()[0] == pytest.approx(-499 * math.log10(2), rel=1e-12)
+    assert trace.ledger().norms[0, 0] == 0
