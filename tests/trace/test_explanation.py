@@ -5,6 +5,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.trace.test_routes import gru, lstm, relative, rnn, stacked
+from tinygrad_rnn import nn
 
 
 @pytest.mark.parametrize("model", [lambda: lstm(steps=6), lambda: gru(6), lambda: rnn(6)], ids=["lstm", "gru", "rnn"])
@@ -44,12 +45,49 @@ def test_what_cannot_be_explained_is_said():
         tg.trace_gradient(sum(losses, tg.Tensor(0.0)), to=cell.weight_hh).explain()
     with pytest.raises(ValueError, match="rendered as"):
         tg.trace_gradient(losses[-1], to=cell.weight_hh).explain().render("html")
-    layers, _, loss = stacked()
-    with pytest.raises(ValueError, match="explain one layer"):
-        tg.trace_gradient(loss, to=layers.weight_hh_l0).explain()
+    both = nn.GRU(2, 3, bidirectional=True, rng=0)
+    x = tg.Tensor(np.ones((4, 2)), requires_grad=True)
+    states, _ = both(x)
+    with pytest.raises(ValueError, match="lead back as well"):
+        tg.trace_gradient(states[1].sum(), to=x).explain()
+    h = tg.Tensor(np.ones(3))
+    for _, x in tg.steps(np.ones((3, 3))):
+        h = np.tanh(both.weight_hh_l0[:3] @ h + x).named("h")
+        h = (h * 0.5).named("h")
+    with pytest.raises(ValueError, match=r"scope of its own: with tg\.scope"):
+        tg.trace_gradient(h.sum(), to=both.weight_hh_l0).explain()
     w = tg.Tensor(np.eye(2), requires_grad=True)
     with pytest.raises(ValueError, match=r"tg\.steps"):
         tg.trace_gradient((w @ np.ones(2)).sum(), to=w).explain()
+
+
+def test_the_state_of_a_stack_is_that_of_all_its_layers():
+    layers, _, loss = stacked()
+    for weight, states in (
+        (layers.weight_hh_l0, ("layer0/c", "layer1/c", "layer0/h", "layer1/h")),
+        (layers.weight_hh_l1, ("c", "h")),
+    ):
+        trace = tg.trace_gradient(loss, to=weight)
+        explanation, ledger = trace.explain(), trace.ledger()
+        assert explanation.states == states
+        assert explanation.difference < 1e-12
+        for term in explanation.terms:
+            assert relative(term.contribution, ledger.contributions[0, term.step], trace.total) < 1e-12
+
+
+def test_a_step_that_does_not_use_the_source_has_no_path_there_and_a_product_that_underflows_says_so():
+    _, xs, _, loss = lstm(steps=4)
+    said = str(tg.trace_gradient(loss, to=xs[0]).explain()).splitlines()[3:-1]
+    assert [line.count("no path") for line in said] == [4, 4, 4, 0]
+    w = tg.Tensor(np.array([[0.5]]), requires_grad=True)
+    h, logs = tg.Tensor(np.array([0.5])), []
+    for _ in tg.steps(range(600)):
+        h = tg.sigmoid(w @ h).named("h")
+        logs.append(np.log10(0.5 * h.data[0] * (1 - h.data[0])))
+    last = tg.trace_gradient(h.sum(), to=w).explain().terms[-1]
+    assert last.state_by_state == 0
+    assert last.log10_state == pytest.approx(sum(logs[1:]), rel=1e-12)
+    assert last.connected
 
 
 def test_the_total_derivative_in_place_of_the_direct_one_overcounts():

@@ -9,6 +9,7 @@ import pytest
 import tinygrad_rnn as tg
 from tests.trace import brute_force
 from tests.trace.test_routes import gru, lstm, rnn
+from tinygrad_rnn import nn
 
 
 def all_words(losses, source, unit, belongs=lambda landmarks, crossings: True):
@@ -206,6 +207,16 @@ def test_with_several_losses_each_path_says_in_which_it_ends():
     assert {(path.loss, path.word) for path in top} == {(0, ()), (1, ("h",)), (2, ("h", "h"))}
     assert "to loss 2" in str(top)
     assert cell.weight_hh.shape == (2, 2)
+
+
+def test_paths_of_the_same_word_are_told_apart_by_scope_and_step():
+    both = nn.GRU(2, 3, bidirectional=True, rng=0)
+    x = tg.Tensor(np.random.default_rng(0).normal(size=(4, 2)), requires_grad=True)
+    states, _ = both(x)
+    said = str(tg.trace_gradient(states[1].sum(), to=x).top_paths(6))
+    assert "layer0/h[0]" in said
+    assert "layer0_reverse/h[2]" in said
+    assert "  layer0_reverse/h[3] layer0_reverse/h[2]" in said or "  h^2" in said
 
 
 def test_a_printed_path_can_be_asked_for_again():

@@ -50,6 +50,13 @@ MISTAKES = {
         RuntimeError,
         "no path leads there",
     ),
+    "half a path": (lambda: TRACE.top_paths(2.5), ValueError, "k is a whole number from 1; got 2.5"),
+    "a search of no expansions": (
+        lambda: TRACE.top_paths(2, most_expansions=0),
+        ValueError,
+        "most_expansions is a whole",
+    ),
+    "a number for a name": (lambda: tg.detached(3, [1]), TypeError, "called by its name"),
     "text for a loss": (lambda: tg.diagnose("x"), TypeError, "diagnose takes a loss"),
     "one step, not a list": (lambda: tg.detached("h", 3), TypeError, r"such as \[3\]"),
     "no gates": (lambda: tg.half_life([]), ValueError, "from 0 to 1"),

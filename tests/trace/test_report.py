@@ -1,5 +1,6 @@
 """The report: its numbers are those of the answers, hostile names stay text, files are written whole or not at all."""
 
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -8,6 +9,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tinygrad_rnn import nn
+from tinygrad_rnn.trace import percent
 
 HOSTILE = '<script>alert("1")</script> & | \u202e'
 
@@ -48,6 +50,29 @@ def test_it_holds_the_numbers_of_every_answer(tmp_path, suffix):
         f"{asked.mean_crossings('h'):.2f} times on average",
     ]
     assert all(number in said for number in numbers)
+
+
+def test_boundary_flow_and_spectrum_come_before_all_else_and_their_cells_are_those_of_the_answers(tmp_path):
+    rng = np.random.default_rng(0)
+    cell = nn.LSTMCell(2, 3, rng=rng)
+    h, c = tg.Tensor(np.zeros(3)), tg.Tensor(np.zeros(3))
+    for _, x in tg.steps(rng.normal(size=(9, 2))):
+        h, c = cell(x, (h, c))
+    asked = tg.trace_gradient((h * h).sum(), to=cell.weight_hh)
+    said = asked.save(tmp_path / "trace.txt").read_text(encoding="utf-8")
+    titles = [line for line, under in itertools.pairwise(said.splitlines()) if set(under) == {"-"}]
+    assert titles[1:4] == [
+        "What crosses from step to step",
+        "By lag and by number of crossings in c",
+        "By lag and by number of crossings in h",
+    ]
+    spectrum = asked.spectrum("h")
+    begin = said.splitlines().index("By lag and by number of crossings in h") + 3
+    for row, line in enumerate(said.splitlines()[begin : begin + 9]):
+        shares = [*spectrum.shares[row, :6].tolist(), float(spectrum.shares[row, 6:].sum())]
+        exists = [*spectrum.connected[row, :6], spectrum.connected[row, 6:].any()]
+        expected = [percent(share) if there else "-" for share, there in zip(shares, exists, strict=True)]
+        assert line.replace("no path", "-").split()[1:] == expected
 
 
 def test_hostile_names_are_shown_and_never_run(tmp_path):

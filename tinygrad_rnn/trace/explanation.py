@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..engine.tensor import Tensor
-from .automaton import Paths
-from .jacobians import partial_jacobian, state_jacobians
+from .automaton import Paths, crosses
+from .jacobians import State, check_no_way_round, jacobian_of_step, partial_jacobian
 from .measure import magnitude, norms_over, percent, shares_of
 from .oversights import last_steps, steps_read
-from .scaled import log10_norms
+from .scaled import added, log10_norms
 from .uses import uses_of
 
 Array = npt.NDArray[Any]
@@ -34,7 +34,8 @@ MOST_ELEMENTS = 50_000_000  # of one d+s_i/dtheta
 class Term:
     """One term of the sum. step: i, counted from 0. The three factors' spectral norms multiply to the bound.
 
-    log10: of the norm, also where that itself underflows; -inf where the term is exactly 0.
+    connected: False where the source is not used at this step. log10, log10_state: of the norm, and of that of
+    ds_tau/ds_i, also where these underflow; -inf where they are exactly 0.
     """
 
     step: int
@@ -46,6 +47,8 @@ class Term:
     share: float
     cumulative: float
     log10: float
+    log10_state: float
+    connected: bool
     contribution: Array
 
     @property
@@ -102,54 +105,70 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
         )
     if sum(x.size for x in states[steps[-1]]) * source.size > MOST_ELEMENTS:
         raise ValueError("explain() writes out every factor, which is too much for this model: use a smaller one")
-    (by_state,) = [np.hstack(partial_jacobian((loss,), states[steps[-1]]))]
-    jacobians = state_jacobians([states[t] for t in steps])
+    by_state = np.hstack(partial_jacobian((loss,), states[steps[-1]]))
     uses = uses_of(paths.losses, source, paths.order)
     logs = dict(zip(uses.steps, log10_norms(uses)[0].tolist(), strict=True))
     terms: list[Term] = []
     total, cumulative = np.zeros(source.shape), 0.0
+    between, scale = np.eye(by_state.shape[1])[None], np.zeros(1, np.int64)  # ds_tau/ds_i is between 2^-scale
     for k in range(len(steps) - 1, -1, -1):
+        if k + 1 < len(steps):
+            if k + 2 < len(steps):
+                check_no_way_round(*(states[t] for t in steps[k : k + 3]))
+            one_step = jacobian_of_step(states[steps[k]], states[steps[k + 1]], steps[k])
+            between, scale = added([(between @ one_step, scale)])
         before = states[steps[k - 1]] if k else ()
         (direct,) = partial_jacobian(states[steps[k]], (source,), cut=before)
-        between = jacobians.product(len(steps) - 1, k)
-        contribution = (by_state @ between @ direct).reshape(source.shape)
+        contribution = np.ldexp(by_state @ between[0] @ direct, -scale[0]).reshape(source.shape)
         share = float(shares_of(contribution[None], gradient)[0])
         total, cumulative = total + contribution, cumulative + share
-        by_loss, by_state_norm, by_source = (float(np.linalg.norm(factor, 2)) for factor in (by_state, between, direct))
-        norm = float(norms_over(contribution[None], 1)[0])
+        by_loss, state, by_source = (float(np.linalg.norm(factor, 2)) for factor in (by_state, between[0], direct))
         terms.append(
             Term(
                 step=steps[k],
                 lag=steps[-1] - steps[k],
                 loss_by_state=by_loss,
-                state_by_state=by_state_norm,
+                state_by_state=float(np.ldexp(state, -scale[0])),
                 state_by_source=by_source,
-                norm=norm,
+                norm=float(norms_over(contribution[None], 1)[0]),
                 share=share,
                 cumulative=cumulative,
                 log10=logs.get(steps[k], -math.inf),
+                log10_state=math.log10(state) - int(scale[0]) * math.log10(2) if state else -math.inf,
+                connected=steps[k] in uses.steps,
                 contribution=contribution,
             )
         )
-    names = tuple(x.name or "_" for x in states[steps[-1]])
+    names = tuple(_called(x, states[steps[-1]]) for x in states[steps[-1]])
     return Explanation(source.name or "theta", names, tuple(terms), total, gradient)
 
 
-def _states(paths: Paths) -> dict[int, tuple[Tensor, ...]]:
-    """By step: the tensors that cross to another step; at the last, those of the same names."""
-    crossing = {x.name for consumer, _, x in paths.edges() if (m := paths.marks(consumer, x)[1]) and m.crosses}
-    crossing.discard(None)
+def _called(x: Tensor, state: State) -> str:
+    """Its name, and its scope where that tells it apart."""
+    alone = [one.name for one in state].count(x.name) == 1
+    return str(x.name) if alone else f"{x.place.scope}/{x.name}".lstrip("/")
+
+
+def _states(paths: Paths) -> dict[int, State]:
+    """By step: the tensors that cross to another step; at the last, those of the same names and scopes."""
+    crossing = {(x.name, x.place.scope) for c, _, x in paths.edges() if x.name and crosses(x, c)}
     if all(node.place.step is None for node in paths.order.values()):
         raise ValueError("no operation is at a time step: put the loop into `for t, x in tg.steps(xs):`")
     if not crossing:
         raise ValueError('no named state crosses from one step to the next: name it where it is made, .named("h")')
-    found: dict[int, dict[str, Tensor]] = {}
+    if any(crosses(x, c) and x.place.step > c.place.step for c, _, x in paths.edges()):
+        raise ValueError("explain() is about states that lead forward in time, and some here lead back as well")
+    found: dict[int, dict[tuple[str, str], Tensor]] = {}
     for node in paths.order.values():
-        if node.name in crossing and node.place.step is not None:
-            if node.name in found.setdefault(node.place.step, {}):
-                raise ValueError(f"two tensors at step {node.place.step} are called {node.name!r}: explain one layer")
-            found[node.place.step][node.name] = node
-    return {step: tuple(by_name[name] for name in sorted(by_name)) for step, by_name in sorted(found.items())}
+        key = node.name, node.place.scope
+        if key in crossing and node.place.step is not None:
+            if key in found.setdefault(node.place.step, {}):
+                raise ValueError(
+                    f"two tensors at step {node.place.step} are called {node.name!r} in the same scope, so which is "
+                    "the state? Make each layer in a scope of its own: with tg.scope(...)"
+                )
+            found[node.place.step][key] = node
+    return {step: tuple(by_key[key] for key in sorted(by_key)) for step, by_key in sorted(found.items())}
 
 
 _HEAD = ("i", "from 1", "|dL/ds|", "|ds/ds_i|", "|d+s_i|", "bound", "norm", "share", "sum of shares")
@@ -157,9 +176,16 @@ _HEAD = ("i", "from 1", "|dL/ds|", "|ds/ds_i|", "|d+s_i|", "bound", "norm", "sha
 
 def _rows(e: Explanation) -> Iterable[tuple[str, ...]]:
     for term in e.terms:
-        factors = map(magnitude, (term.loss_by_state, term.state_by_state, term.state_by_source, term.bound))
-        shares = (percent(term.share), percent(term.cumulative))
-        yield (str(term.step), str(term.step + 1), *factors, magnitude(term.norm, term.log10), *shares)
+        none = -math.inf if term.log10 == -math.inf else None  # a factor that is 0 where the term is so too
+        sizes = (
+            magnitude(term.loss_by_state, none),
+            magnitude(term.state_by_state, term.log10_state),
+            magnitude(term.state_by_source, none) if term.connected else "no path",
+            magnitude(term.bound, none) if term.connected else "no path",
+            magnitude(term.norm, term.log10) if term.connected else "no path",
+        )
+        share = percent(term.share) if term.connected else "no path"
+        yield (str(term.step), str(term.step + 1), *sizes, share, percent(term.cumulative))
 
 
 def _checked(e: Explanation) -> str:

@@ -44,7 +44,10 @@ class Boundary:
 
     @property
     def net(self) -> float:
-        """The sum: the share of the gradient that comes from the far side of this boundary."""
+        """The sum: where nothing leads back in time, the share of the gradient that comes from before the boundary.
+
+        In a bidirectional net both directions are in it.
+        """
         return math.fsum(self.shares.values())
 
     @property

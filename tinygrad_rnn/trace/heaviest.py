@@ -40,13 +40,14 @@ By = Literal["norm", "share"]
 
 @dataclass(frozen=True, repr=False)
 class TopPath:
-    """One path. word: the landmarks (or, by states, the crossings) in forward order. steps: the step of each.
+    """One path. word: the landmarks (or, by states, the crossings) in forward order. steps, scopes: of each.
 
     loss: which of the losses it ends in, counted from 0.
     """
 
     word: tuple[str, ...]
     steps: tuple[int | None, ...]
+    scopes: tuple[str, ...]
     loss: int
     gradient: Array = field(repr=False)
     norm: float
@@ -57,6 +58,14 @@ class TopPath:
         return " ".join(name if n == 1 else f"{name}^{n}" for name, n in runs) or "(direct)"
 
     __repr__ = __str__
+
+    @property
+    def in_full(self) -> str:
+        """Each landmark with its scope and step: layer0/h[3]."""
+        marks = zip(self.word, self.steps, self.scopes, strict=True)
+        return " ".join(
+            f"{scope}{'/' if scope else ''}{name}{'' if step is None else f'[{step}]'}" for name, step, scope in marks
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,9 +99,11 @@ class TopPaths:
     def __str__(self) -> str:
         lines = [f"{'share':>9} {'norm':>10}  path, from the source to the loss, by {self.by}"]
         ends = {path.loss for path in self.paths}
+        alike = Counter((str(path), path.loss) for path in self.paths)
         for path in self.paths:
             end = f"   to loss {path.loss}" if len(ends) > 1 else ""
-            lines.append(f"{percent(path.share):>9} {magnitude(path.norm):>10}  {path}{end}")
+            word = path.in_full if alike[str(path), path.loss] > 1 and path.word else str(path)
+            lines.append(f"{percent(path.share):>9} {magnitude(path.norm):>10}  {word}{end}")
         if self.all_listed:
             lines.append("There are no other paths.")
         else:
@@ -115,8 +126,9 @@ def top_paths(
     """The k heaviest paths by norm or by |share|, of a route if one is given."""
     if unit not in ("state", "landmark") or by not in ("norm", "share"):
         raise ValueError(f'unit is "state" or "landmark" and by is "norm" or "share"; got {unit!r} and {by!r}')
-    if k < 1:
-        raise ValueError(f"top_paths lists at least one path; got k = {k}")
+    for what, count in (("k", k), ("most_expansions", most_expansions)):
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"top_paths lists at least one path: {what} is a whole number from 1; got {count!r}")
     if not np.isfinite(whole).all():
         raise ValueError("the gradient is not finite, so no path is the heaviest: tg.detect_anomaly() says where from")
     segments = _segments(_reading(paths, within), unit, _weigher(by, whole))
@@ -410,6 +422,7 @@ def _paths(segments: Segments, words: list[Word], whole: Array) -> list[TopPath]
             TopPath(
                 word=tuple(node.name or "_" for node in nodes),
                 steps=tuple(node.place.step for node in nodes),
+                scopes=tuple(node.place.scope for node in nodes),
                 loss=losses.index(word[0][0]),
                 gradient=gradient,
                 norm=float(norms_over(gradient[None], 1)[0]),

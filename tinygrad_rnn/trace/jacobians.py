@@ -143,12 +143,12 @@ def state_jacobians(states: Sequence[Tensor | State]) -> StateJacobians:
     if len(given) < 2:
         raise ValueError(f"state_jacobians needs the states of at least two steps; got {len(given)}")
     for before, between, after in zip(given, given[1:], given[2:], strict=False):
-        _check_no_way_round(before, between, after)
-    factors = [_one_step(before, after, t) for t, (before, after) in enumerate(itertools.pairwise(given))]
+        check_no_way_round(before, between, after)
+    factors = [jacobian_of_step(before, after, t) for t, (before, after) in enumerate(itertools.pairwise(given))]
     return StateJacobians(np.stack(factors), tuple(x.size for x in given[0]))
 
 
-def _check_no_way_round(before: State, between: State, after: State) -> None:
+def check_no_way_round(before: State, between: State, after: State) -> None:
     """Raises ValueError where a path leads from the state two steps ago to this one, but not through that between."""
     wall = {x.index for x in between}
     oldest = min(x.index for x in before)
@@ -167,7 +167,8 @@ def _check_no_way_round(before: State, between: State, after: State) -> None:
                 waiting.append(x)
 
 
-def _one_step(before: State, after: State, t: int) -> Array:
+def jacobian_of_step(before: State, after: State, t: int) -> Array:
+    """(elements of the state after step t, elements of the state before it)."""
     if not tape(after, before):
         raise RuntimeError(
             f"the state after step {t} does not depend on the state before it: {describe(before[0])}. "

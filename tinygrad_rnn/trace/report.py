@@ -10,21 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from .automaton import Paths
 from .edges import Array
 from .flow import Flow
 from .heaviest import TopPaths
 from .ledger import Ledger
 from .measure import magnitude, norms_over, percent
-from .parts import Part
+from .parts import Part, spectrum_of_shares
 from .zeros import Zero
 
 MOST_ROWS = 40
+MOST_COLUMNS = 5  # numbers of crossings that have a column of their own in a spectrum, beside 0
 MOST_EXPANSIONS = 2_000  # of the search for heavy paths: a report should not take minutes
 
 
 class Answers(Protocol):
     """What a report asks a GradientTrace."""
 
+    @property
+    def paths(self) -> Paths: ...
     @property
     def total(self) -> Array: ...
     def ledger(self) -> Ledger: ...
@@ -59,6 +63,8 @@ def sections(trace: Answers) -> Iterator[Section]:
             *(map(str, trace.zeros()[:3]) if not trace.total.any() else ()),
         ),
     )
+    if trace.total.any():
+        yield from _across(trace, trace.flow())
     lags = [
         (str(at.lag), percent(at.share), percent(at.cumulative), magnitude(at.norm, ledger.log10_at(at.lag)))
         for at in ledger.lags()
@@ -67,20 +73,7 @@ def sections(trace: Answers) -> Iterator[Section]:
     yield _shortened(Section("By lag, from the loss back to the use", (said,), _LAGS, tuple(lags)))
     if not trace.total.any():
         return
-    flow = trace.flow()
-    names = sorted({name for boundary in flow.boundaries for name in boundary.shares})
-    across = tuple(
-        (
-            f"{b.after} to {b.after + 1}",
-            percent(b.net),
-            *(percent(b.shares[n]) if n in b.shares else "no path" for n in names),
-            percent(b.gross),
-        )
-        for b in reversed(flow.boundaries)
-    )
-    if across:
-        columns = ("steps", "net", *(f"in {name}" for name in names), "gross")
-        yield _shortened(Section("What crosses from step to step", (), columns, across))
+    names = sorted({name for boundary in trace.flow().boundaries for name in boundary.shares})
     for name in names if len(names) > 1 else []:
         parts = trace.by_crossings(name)
         rows = [(str(k), percent(p.share), magnitude(p.norm, p.log10)) for k, p in enumerate(parts) if p.connected]
@@ -92,6 +85,39 @@ def sections(trace: Answers) -> Iterator[Section]:
         rest = (("all others together", percent(found.rest_share), magnitude(found.rest_norm)),)
         proven = "in exact order" if found.gap == 0 else "the heaviest that a short search found"
         yield Section("Heaviest single paths", (f"By where they cross time, {proven}.",), _PATHS, top + rest)
+
+
+def _across(trace: Answers, flow: Flow) -> Iterator[Section]:
+    """The boundary flow, and the spectrum of each name if there are several, as in an LSTM."""
+    names = sorted({name for boundary in flow.boundaries for name in boundary.shares})
+    rows = tuple(
+        (
+            f"{b.after} to {b.after + 1}",
+            percent(b.net),
+            *(percent(b.shares[n]) if n in b.shares else "no path" for n in names),
+            percent(b.gross),
+        )
+        for b in reversed(flow.boundaries)
+    )
+    if rows:
+        columns = ("steps", "net", *(f"in {name}" for name in names), "gross")
+        yield _shortened(Section("What crosses from step to step", (), columns, rows))
+    if len(names) > 1 and None not in trace.ledger().steps:
+        for name in names:
+            yield _spectrum(spectrum_of_shares(trace.paths, name, trace.total), name)
+
+
+def _spectrum(shares: dict[tuple[int, int], float], name: str) -> Section:
+    most = max(k for _, k in shares)
+    columns = range(min(most, MOST_COLUMNS) + 1)
+    rows = []
+    for lag in sorted({lag for lag, _ in shares}):
+        cells = [percent(shares[lag, k]) if (lag, k) in shares else "no path" for k in columns]
+        more = [share for (at, k), share in shares.items() if at == lag and k > MOST_COLUMNS]
+        rows.append((str(lag), *cells, *([percent(sum(more)) if more else "no path"] if most > MOST_COLUMNS else [])))
+    title = f"By lag and by number of crossings in {name}"
+    heads = ("lag", *(f"{k} times" for k in columns), *(["more"] if most > MOST_COLUMNS else []))
+    return _shortened(Section(title, (), heads, tuple(rows)))
 
 
 _LAGS = ("lag", "share", "sum of shares", "norm")

@@ -135,6 +135,8 @@ def leak_only(state: str = "h", heard_by: str = "z | r | n") -> Route:
 
 def landmark(name: str) -> Letter:
     """What a name stands for, with a scope if it has one: "h", "layer0/h"."""
+    if not isinstance(name, str):
+        raise TypeError(f'a landmark is called by its name, such as "h"; got {name!r}')
     return cast(Letter, _one(name)[1]) if re.fullmatch(r"[\w/]+", name) else Letter(name)
 
 
