@@ -15,11 +15,12 @@ from tinygrad_rnn import nn
 ROUNDS = 9
 
 
-def traced(steps):
+def traced(steps, forget_bias=0.0):
     """-> the cell, its inputs as leaves, the states (h, c) after every step, a loss at the end."""
     problem = make_problem(steps, 1, 8, 32, np.float64)
     cell = nn.LSTMCell(8, 32)
     cell.load_state_dict(problem.parameters)
+    cell.bias_ih.data = cell.bias_ih.data + forget_bias * np.repeat([0.0, 1.0, 0.0, 0.0], 32)
     xs = [tg.Tensor(x, requires_grad=True) for x in problem.xs]
     state = tuple(tg.Tensor(np.zeros((1, 32)), requires_grad=True) for _ in range(2))
     states = [state]
@@ -37,6 +38,7 @@ def seconds(function):
 def main():
     cell, xs, states, loss = traced(100)
     short_xs, short_loss = traced(20)[1::2]
+    remembering = traced(100, forget_bias=1.0)
     hidden = nn.RNNCell(8, 32, rng=0)
     hs = [tg.Tensor(np.zeros(32), requires_grad=True)]
     for _, x in tg.steps(np.random.default_rng(0).normal(size=(99, 8))):
@@ -50,8 +52,8 @@ def main():
         trace.total  # noqa: B018 - computed once, outside what is measured
         return trace
 
-    def to_short():
-        return tg.trace_gradient(short_loss, to=short_xs[0])
+    def top(model_loss, x, **how):
+        return lambda: tg.trace_gradient(model_loss, to=x).top_paths(5, **how)
 
     trace = to_input()
     rows = {  # what is asked -> (the question, the sweep it is compared with, the ratio or time to stay below)
@@ -59,11 +61,9 @@ def main():
         'across("c*"), 2 states': (lambda: trace.across("c*"), xs[0], "<= 5"),
         'across("c* h c* h c*"), 4 states': (lambda: trace.across("c* h c* h c*"), xs[0], "<= 5"),
         'by_crossings("h"), 100 rows': (lambda: trace.by_crossings("h"), xs[0], ""),
-        "top 5 paths, states, 20 steps": (
-            lambda: tg.trace_gradient(short_loss, to=short_xs[0]).top_paths(5),
-            xs[0],
-            "< 1 s",
-        ),
+        "top 5 paths, states, 20 steps": (top(short_loss, short_xs[0]), xs[0], "< 1 s"),
+        "top 5 paths, landmarks, 20 steps": (top(short_loss, short_xs[0], unit="landmark"), xs[0], ""),
+        "top 5 paths, states, forget bias 1": (top(remembering[3], remembering[1][0]), xs[0], ""),
         "(h, c) Jacobians, 100 factors": (lambda: tg.state_jacobians(states), xs[0], ""),
         "(h, c) Jacobians, all 5,050 pairs": (lambda: tg.state_jacobians(states).products, xs[0], "< 0.5 s"),
         "the same for an RNN": (lambda: tg.state_jacobians(hs).products, xs[0], "< 0.5 s"),
