@@ -171,6 +171,19 @@ def test_leaving_the_loop_early_leaves_the_step(way_out):
         assert here() == tg.Place("s")
 
 
+def test_an_error_in_a_plain_loop_leaves_the_step_also_while_its_traceback_is_kept():
+    """As an interactive session keeps it: what is computed next must not be at the step of the error."""
+
+    def loop():
+        for _, x in tg.steps(XS):
+            x["no such index"]
+
+    with pytest.raises(IndexError) as kept:
+        loop()
+    assert kept.tb is not None
+    assert here() == tg.Place()
+
+
 def test_a_loop_that_is_held_and_broken_off_ends_when_it_is_let_go():
     loop = tg.steps(XS)
     next(loop)

@@ -182,6 +182,8 @@ def steps(xs: Iterable[T], start: int = 0, reverse: bool = False) -> Generator[t
     start: the number of the first step, so that chunks and decoders continue one time axis.
     reverse: go through time from the last step to the first, as the backward half of a bidirectional network does.
     Raises RuntimeError where two such loops are interleaved, since an operation can be at one step only.
+    The step ends with the loop, however that is left. What holds on to the iterator, such as a variable or the
+    traceback of an error inside a comprehension, holds on to the step as well: a plain `for` does not.
     """
     if not isinstance(xs, Iterable) or isinstance(xs, (dict, set, str)):
         raise TypeError(f"tg.steps goes through a Tensor, an array or a list along time; got {type(xs).__name__}")
