@@ -167,12 +167,14 @@ def ancestors(outputs: Iterable[Recorded]) -> list[Any]:
 
 def kinds_of(tape: list[Any], operations: list[Any]) -> dict[int, Kind]:
     """What each tensor is drawn as."""
-    steps: dict[int, set[int | None]] = defaultdict(set)
+    steps: dict[int, set[int | None]] = defaultdict(set)  # at which a leaf is used
     for t in operations:
         if t.primitive.name != "slice":  # a sequence that each step takes its part of is not a weight
             for x in t.inputs:
-                steps[x.index].add(t.place.step)
-    return {t.index: _kind(t, len(steps[t.index] - {None}) > 1) for t in tape}
+                if x.primitive is None:
+                    steps[x.index].add(t.place.step)
+    shared = {index for index, used in steps.items() if len(used - {None}) > 1}
+    return {t.index: _kind(t, t.index in shared) for t in tape}
 
 
 def _kind(t: Any, is_shared: bool) -> Kind:
@@ -323,18 +325,17 @@ def _edges_with_gaps(
 ) -> Iterable[Edge]:
     merged: dict[tuple[str, str], list[tuple[Key, bool]]] = defaultdict(list)
     for t in operations:
+        into = hidden.get(t.index)
         for slot, x in enumerate(t.inputs):
-            if t.index not in hidden and x.index not in hidden:
+            out_of = hidden.get(x.index)
+            if into is None and out_of is None:
                 yield _edge(t, slot, x, named)
-                continue
-            if is_plain_number(x):
-                continue
-            if x.primitive is None:
-                source = _leaf_of_gap(x, hidden[t.index], kinds)
-            else:
-                source = f"gap{hidden[x.index]}" if x.index in hidden else named[x.index, -1]
-            target = f"gap{hidden[t.index]}" if t.index in hidden else named[t.index, -1]
-            if source != target:
+            elif into != out_of and not is_plain_number(x):
+                target = f"gap{into}" if into is not None else named[t.index, -1]
+                if x.primitive is None and into is not None:
+                    source = _leaf_of_gap(x, into, kinds)
+                else:
+                    source = f"gap{out_of}" if out_of is not None else named[x.index, -1]
                 merged[source, target].append(((t.index, slot), crosses(x, t)))
     for (source, target), uses in merged.items():
         yield Edge(source, target, tuple(use for use, _ in uses), None, any(crosses for _, crosses in uses))
