@@ -121,7 +121,7 @@ def log10_norms(uses: Uses, together: bool = False) -> Array:
     table = np.full((1 if together else len(uses.losses), len(uses.steps)), -math.inf)
     prefix = {index: node for index, node in uses.order.items() if index in uses.outside}
     arrived: dict[Step, dict[int, list[Scaled]]] = {}  # by step and node outside any step
-    to_come = Counter(c.place.step for c in uses.order.values() for x in c.inputs if uses.is_use(c, x))
+    to_come = uses.count_by_step()
 
     def complete(step: Step) -> None:
         begin = {index: added(parts) for index, parts in arrived.pop(step).items()}

@@ -26,35 +26,42 @@ class Uses:
     """Where a source enters the time loop.
 
     order: the tape from the source to the losses. outside: the indices of the source and of what operations outside
-    any step make from it. steps: of the uses, in order; None, always last, stands for those outside the loop.
+    any step make from it. users: by index, the operations at a step that use any of these. steps: of the uses, in
+    order; None, always last, stands for those outside the loop.
     """
 
     losses: tuple[Tensor, ...]
     source: Tensor
     order: dict[int, Any] = field(repr=False)
     outside: frozenset[int] = field(repr=False)
+    users: dict[int, Any] = field(repr=False)
     steps: tuple[Step, ...]
 
     def is_use(self, consumer: Any, producer: Any) -> bool:
         """Whether this edge is where a path from the source enters its first operation that has a step."""
         return producer.index in self.outside and consumer.index not in self.outside
 
+    def count_by_step(self) -> Counter[Step]:
+        """How many edges at each step are uses."""
+        return Counter(user.place.step for user in self.users.values() for x in user.inputs if x.index in self.outside)
+
 
 def uses_of(losses: Sequence[Tensor], source: Tensor, order: dict[int, Any]) -> Uses:
     """order: the tape from the source to the losses."""
-    outside = {source.index}
+    outside: set[int] = {source.index}
+    users: dict[int, Any] = {}
     for index, node in order.items():
-        if node.place.step is None and any(x.index in outside for x in node.inputs):
-            outside.add(index)
-    entered = {
-        node.place.step
-        for index, node in order.items()
-        if index not in outside and any(x.index in outside for x in node.inputs)
-    }
-    steps: tuple[Step, ...] = tuple(sorted(entered))
+        for x in node.inputs:
+            if x.index in outside:
+                if node.place.step is None:
+                    outside.add(index)
+                else:
+                    users[index] = node
+                break
+    steps: tuple[Step, ...] = tuple(sorted({user.place.step for user in users.values()}))
     if any(loss.index in outside for loss in losses):
         steps += (None,)
-    return Uses(tuple(losses), source, order, frozenset(outside), steps)
+    return Uses(tuple(losses), source, order, frozenset(outside), users, steps)
 
 
 def seeds_of(uses: Uses) -> dict[int, Array]:
@@ -77,7 +84,7 @@ def sweep_uses(
     """
     order, source = uses.order, uses.source
     prefix = {index: node for index, node in order.items() if index in uses.outside}
-    to_come = Counter(c.place.step for c in order.values() for x in c.inputs if uses.is_use(c, x))
+    to_come = uses.count_by_step()
     arrived: dict[Step, dict[int, Array]] = {}
     within: dict[int, AtEdge] = {} if at_edge is None else dict.fromkeys(prefix, at_edge)
 
@@ -99,8 +106,7 @@ def sweep_uses(
                 complete(step)
         return None if producer is source else passed  # on: it may lead to earlier steps as well
 
-    users = (index for index, node in order.items() if any(x.index in uses.outside for x in node.inputs))
-    hooks: dict[int, AtEdge] = dict.fromkeys(users if at_edge is None else order, keep_apart)
+    hooks: dict[int, AtEdge] = dict.fromkeys((*uses.outside, *uses.users) if at_edge is None else order, keep_apart)
     for loss in uses.losses:
         if loss.index in uses.outside and loss.index in seeds:
             arrived.setdefault(None, {})[loss.index] = seeds[loss.index]
@@ -114,9 +120,8 @@ def connected(uses: Uses) -> npt.NDArray[np.bool_]:
     column = {step: k for k, step in enumerate(uses.steps)}
     bits = leads_to(uses.order, uses.losses)
     met = [0] * len(column)
-    for index, node in uses.order.items():
-        if any(uses.is_use(node, x) for x in node.inputs):
-            met[column[node.place.step]] |= bits[index]
+    for index, user in uses.users.items():
+        met[column[user.place.step]] |= bits[index]
     for row, loss in enumerate(uses.losses):
         if loss.index in uses.outside:
             met[column[None]] |= 1 << row
