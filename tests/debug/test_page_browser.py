@@ -38,6 +38,11 @@ def until(page, condition, seconds=10.0):
         time.sleep(0.03)
 
 
+def until_drawn(page, selector, condition):
+    """Wait until so many elements of the graph are drawn, as in "> 3": it is drawn with the next frame."""
+    until(page, f"document.querySelectorAll('#graph {selector}').length {condition}")
+
+
 def number_of(page, name):
     return page.evaluate("name => explorer.tape.nodes.findIndex(n => n.name === name)", name)
 
@@ -252,7 +257,7 @@ def test_a_moment_tells_the_rule_with_numbers_what_was_added_to_what_and_who_hol
     holding = lstm_page.locator("#graph .node.holds").count()
     assert holding >= len([1 for _, share in dbg.shares.frontier(dbg.position) if share])
     lstm_page.keyboard.press("End")
-    assert lstm_page.locator("#graph .node.holds").count() == 0
+    until_drawn(lstm_page, ".node.holds", "== 0")
 
 
 @pytest.mark.parametrize("width", [1920, 1280, 390])
@@ -299,14 +304,14 @@ def test_a_click_on_a_node_or_an_edge_shows_its_rule_and_numbers(lstm_page):
     details = lstm_page.locator("#details").inner_text()
     assert "operation" in details
     assert "|gradient|" in details
-    assert lstm_page.locator("#graph .node.selected").count() == 1
+    until_drawn(lstm_page, ".node.selected", "== 1")
     edge = lstm_page.evaluate("explorer.tape.edges.find(e => explorer.tape.nodes[e.consumer].op === 'tanh').id")
     lstm_page.evaluate("id => explorer.selectEdge(id)", edge)
     details = lstm_page.locator("#details").inner_text()
     assert "dx = dy * (1 - y * y)" in details
     assert "it adds" in details
     lstm_page.keyboard.press("Escape")
-    assert lstm_page.locator("#graph .selected").count() == 0
+    until_drawn(lstm_page, ".selected", "== 0")
 
 
 def test_what_an_edge_is_said_to_add_is_its_contribution(watched, tmp_path):
@@ -347,10 +352,10 @@ def test_a_cell_of_the_ledger_lights_its_paths_up_and_escape_puts_them_out(lstm_
         "([r, c]) => explorer.ledger.table().shares[r * explorer.ledger.table().columns + c]", [row, column]
     )
     assert lit == pytest.approx(share, rel=1e-12)
-    assert lstm_page.locator("#graph .node.dim").count() > 10
+    until_drawn(lstm_page, ".node.dim", "> 10")
     assert lstm_page.locator("#clear").is_visible()
     lstm_page.keyboard.press("Escape")
-    assert lstm_page.locator("#graph .node.dim").count() == 0
+    until_drawn(lstm_page, ".node.dim", "== 0")
 
 
 def test_search_finds_by_name_and_step_and_goes_there(lstm_page):
@@ -359,7 +364,7 @@ def test_search_finds_by_name_and_step_and_goes_there(lstm_page):
     assert lstm_page.locator("#results button").first.inner_text().endswith(": h")
     lstm_page.keyboard.press("Enter")
     assert "step 3" in lstm_page.locator("#spoken").inner_text()
-    assert lstm_page.locator("#graph .node.selected").count() == 1
+    until_drawn(lstm_page, ".node.selected", "== 1")
 
 
 def test_letters_typed_into_a_field_are_no_commands(lstm_page):
@@ -436,7 +441,7 @@ def test_on_paper_is_what_was_on_the_screen(lstm_page):
     lstm_page.emulate_media(media="print")
     lstm_page.set_viewport_size({"width": 1000, "height": 700})
     lstm_page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
-    assert lstm_page.locator("#graph .node").count() == before
+    until_drawn(lstm_page, ".node", f"== {before}")
     paper, loss = (lstm_page.locator(at).last.bounding_box() for at in ("#graph", "#graph .node.output"))
     assert paper["x"] <= loss["x"]
     assert loss["x"] + loss["width"] <= paper["x"] + paper["width"]
@@ -453,7 +458,7 @@ def test_inside_the_frame_of_a_notebook_it_runs(browser, tmp_path):
     page.goto((tmp_path / "notebook.html").as_uri())
     frame = page.frames[1]
     until(frame, "explorer.ledger.table().done === 3")
-    assert frame.locator("#graph .node").count() > 10
+    until_drawn(frame, ".node", "> 10")
     assert problems == []
     context.close()
 
@@ -485,7 +490,7 @@ def test_any_graph_is_shown_with_the_shares_of_the_library(watched, tmp_path):
         for c, slot, share in found:
             assert share == pytest.approx(wanted[nodes[c].index, slot], rel=1e-9, abs=1e-12), name
         page.evaluate("for (let k = 0; k <= explorer.timeline.events.length; k += 7) explorer.goto(k)")
-        assert page.locator("#graph .node").count() > 3
+        until_drawn(page, ".node", "> 3")
     watched.requests = watched.requests[:1]  # one file each: all of them were opened from here
 
 
