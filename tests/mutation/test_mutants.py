@@ -68,9 +68,9 @@ def test_every_mutant_is_killed(module, capsys):
 def test_no_mutant_is_listed_as_equivalent_that_does_not_exist_or_is_killed():
     mutants = {str(m): m for m in every_mutant()}
     assert not equivalent().keys() - mutants.keys(), "remove these from tests/mutation/equivalent.txt"
-    killed = [
-        text for text in equivalent() if verdict(mutants[text], SUBJECTS[mutants[text].module].notice) != "survived"
-    ]
+    verdicts = {text: verdict(mutants[text], SUBJECTS[mutants[text].module].notice) for text in equivalent()}
+    # Nobody noticed what only took too long, on a busy machine.
+    killed = [text for text, how in verdicts.items() if how not in ("survived", TimeoutError.__name__)]
     assert not killed, "these are noticed: remove them from tests/mutation/equivalent.txt\n" + "\n".join(killed)
 
 
