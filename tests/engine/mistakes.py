@@ -40,6 +40,7 @@ OPERATIONS = {
     "np.stack([m, v])": (ValueError, "stack", M, V, "same shape"),
     "tg.concatenate([w, m])": (ValueError, "concatenate", W, M, "same shape"),
     "tg.concatenate([m, m[:, :2]])": (ValueError, "concatenate", M, "shape (2, 2)", "same shape"),
+    "tg.einsum('...i->i', m)": (ValueError, "einsum", "...i->i", "missing from the result"),
     "tg.einsum('ij,jk->ik', m, m)": (ValueError, "einsum", "ij,jk->ik", "(2, 3)", "3 and 2"),
     "tg.einsum('i,i', w, v)": (ValueError, "einsum", "(3,)", "(4,)", "3 and 4"),
     "tg.einsum('ii->i', m)": (ValueError, "einsum", "'i'", "2 and 3"),

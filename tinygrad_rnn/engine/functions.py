@@ -163,6 +163,8 @@ def einsum(subscripts: str, *operands: TensorLike) -> Tensor:
         raise ValueError(f"einsum {subscripts!r}: {len(terms)} terms for {len(xs)} operands ({HERE.get()})")
     terms, dots = _spell_out(terms, xs, subscripts)
     if arrow:
+        if dots and "..." not in out:  # as NumPy does, rather than sum over axes that nobody named
+            raise ValueError(f'einsum {subscripts!r}: "..." is missing from the result; add it there ({HERE.get()})')
         out = out.replace("...", dots)
     else:
         letters = "".join(terms)
