@@ -103,3 +103,32 @@ def test_far_below_underflow_the_trend_is_still_exact():
     assert found.verdict == "vanishing"
     assert all(log > -math.inf for log in found.log10_crossing.values())
     assert min(found.log10_crossing.values()) < -2000
+
+
+@pytest.mark.parametrize("together", ["list", "sum", "mean of a stack", "running sum"])
+def test_losses_at_every_step_do_not_hide_that_the_gradient_of_each_vanishes(together):
+    cell, h = nn.RNNCell(4, 16, rng=0), tg.Tensor(np.zeros(16))
+    losses, running = [], 0.0
+    for _, x in tg.steps(np.random.default_rng(0).normal(size=(40, 4))):
+        h = cell(x, h)
+        losses.append((h * h).sum())
+        running = running + losses[-1]
+    made = {"list": losses, "sum": sum(losses), "mean of a stack": tg.stack(losses).mean(), "running sum": running}
+    alone, found = tg.diagnose(losses[-1]), tg.diagnose(made[together])
+    assert alone.verdict == found.verdict == "vanishing"
+    assert found.factor == pytest.approx(alone.factor, rel=1e-9)
+    assert "of the last loss, at step 39, alone" in str(found)
+    assert "of the last loss" not in str(alone)
+
+
+def test_a_state_that_is_an_unnamed_number_is_not_taken_for_a_sum_of_losses():
+    w, s = tg.Tensor(0.5, requires_grad=True), tg.Tensor(1.0, requires_grad=True)
+    for _, x in tg.steps(np.ones(20)):
+        s = (w * s + x).tanh()
+    found = tg.diagnose(s)
+    assert found.verdict == "vanishing"
+    assert "last loss" not in str(found)
+
+
+def test_a_short_healthy_way_says_what_its_rate_would_come_to():
+    assert "would be left after" in str(tg.diagnose((last_state(nn.RNNCell(4, 16, rng=0), 4) ** 2).sum()))

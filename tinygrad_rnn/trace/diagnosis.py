@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..engine.sweep import tape
 from ..engine.tensor import Tensor, seed_of
 from .automaton import crosses
-from .oversights import warnings_about
+from .oversights import after_the_loop, is_running_sum, last_steps, warnings_about
 from .parts import LOOP
 from .scaled import Scaled, added, log10_of, sweep_scaled, unscaled
 from .zeros import zeros
@@ -46,10 +46,12 @@ class Diagnosis:
 
 
 def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
-    """What the gradient of a loss, or of the sum of several, does on its way back through time, and what to try.
+    """What the gradient of a loss does on its way back through time, and what to try.
 
-    The verdict is about the whole way: "vanishing" where the norm of what crosses the step boundaries falls by more
-    than a factor of 100 from the last boundary to the first, "exploding" where it grows by more, else "healthy".
+    Where there are losses at several steps, in a list or in a sum, it is that of the last: the others send gradient of
+    their own into every step, which would hide how that of each fades. The verdict is about the whole way: "vanishing"
+    where the norm of what crosses the step boundaries falls by more than a factor of 100 from the last boundary to the
+    first, "exploding" where it grows by more, else "healthy".
     """
     losses = tuple(loss) if isinstance(loss, (list, tuple)) else (loss,)
     for one in losses:
@@ -58,7 +60,7 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
         seed_of(one, None)
     order = tape(losses)
     steps = sorted({node.place.step for node in order.values() if node.place.step is not None})
-    logs, by_name = _crossings(order, losses)
+    logs, by_name, others = _crossings(order, losses)
     if not logs:
         return Diagnosis(*_nothing_crosses(steps), {}, {}, (_why_nothing_crosses(steps),))
     if max(logs.values()) == -math.inf:
@@ -67,20 +69,27 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
         return Diagnosis("zero", math.nan, logs, by_name, (said,))
     verdict, factor, said = _trend(logs)
     gates = _gates(order)
-    sentences = [said, _by_name(logs, by_name), *_cut(steps), *map(str, gates), *_advice(verdict, gates)]
+    sentences = [said, *others, _by_name(logs, by_name), *_cut(steps), *map(str, gates), *_advice(verdict, gates)]
     sentences += [f"Warning: {sentence}" for sentence in warnings_about(order, losses)]
     return Diagnosis(verdict, factor, logs, by_name, tuple(sentences))
 
 
-def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[Logs, dict[str, Logs]]:
-    """log10 of the norm of what flows into each step from another, altogether and by the name of what it flows into."""
+def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[Logs, dict[str, Logs], list[str]]:
+    """log10 of the norm of what flows into each step from another, altogether and by the name of what it flows into;
+    and a sentence where there are losses that were left out."""
+    ends = last_steps(order)
+    last = max(ends.get(loss.index, -1) for loss in losses)
     seeds: dict[int, Array] = {}
     for loss in losses:
-        seeds[loss.index] = seeds.get(loss.index, 0.0) + np.ones((1, *loss.shape), loss.dtype)
+        if ends.get(loss.index, -1) == last:
+            seeds[loss.index] = seeds.get(loss.index, 0.0) + np.ones((1, *loss.shape), loss.dtype)
+    left_out = _from_other_losses(order, losses, last)
 
     arrived: dict[int, list[Scaled]] = {}  # by the state that is entered: what comes from other steps
 
     def cross(consumer: Any, slot: int, part: Scaled) -> Scaled:
+        if (consumer.index, slot) in left_out:
+            return np.zeros_like(part[0]), part[1]
         if crosses(consumer.inputs[slot], consumer):
             arrived.setdefault(consumer.inputs[slot].index, []).append(part)
         return part
@@ -92,7 +101,26 @@ def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[Logs,
         step, together = order[index].place.step, added(parts)
         entered.setdefault(step, []).append(together)
         by_name.setdefault(order[index].name or "_", {}).setdefault(step, []).append(together)
-    return _logs(entered), {name: _logs(at) for name, at in by_name.items()}
+    several = left_out or len(seeds) < len({loss.index for loss in losses})
+    said = f"That is the gradient of the last loss, at step {last}, alone: those of other steps would hide it."
+    return _logs(entered), {name: _logs(at) for name, at in by_name.items()}, [said] if several else []
+
+
+def _from_other_losses(order: dict[int, Any], losses: tuple[Tensor, ...], last: int) -> set[tuple[int, int]]:
+    """The edges (consumer, slot) by which a sum of losses reads steps before the last."""
+    outside = {node.index for loss in losses for node in after_the_loop(order, loss)}
+    into_earlier, carried, states = set(), set(), False
+    for node in order.values():
+        for slot, x in enumerate(node.inputs):
+            if x.index not in order:
+                continue
+            if node.index in outside and x.place.step is not None and x.place.step < last:
+                into_earlier.add((node.index, slot))
+            elif is_running_sum(x, node):
+                carried.add((node.index, slot))
+            else:
+                states = states or crosses(x, node)
+    return into_earlier | carried if states else into_earlier  # or what looks like a sum is the only state there is
 
 
 def _logs(parts: dict[int, list[Scaled]]) -> Logs:
@@ -129,8 +157,11 @@ def _trend(logs: Logs) -> tuple[str, float, str]:
         f"The gradient {words[verdict]}: from step to step back in time its norm changes by a factor of {factor:.3g}, "
         f"over {span} steps by 10^{change:.1f}"
     )
+    left = math.log(0.01) / math.log(factor) if factor < 1 else math.inf
     if verdict == "vanishing":
-        said += f"; 1 % of it is left after {math.log(0.01) / math.log(factor):.1f} steps"
+        said += f"; 1 % of it is left after {left:.1f} steps"
+    elif left < 100:
+        said += f"; at this rate 1 % of it would be left after {left:.1f} steps"
     return verdict, factor, said + "."
 
 

@@ -40,12 +40,7 @@ def _no_steps(order: dict[int, Any]) -> list[str]:
 def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
     """One loss that reads many steps hides the lags: it has one step, they have many."""
     for loss in losses:
-        carried = any(
-            x.name is None and x.primitive is not None and x.ndim == 0 and crosses(x, node)
-            for node in order.values()
-            for x in node.inputs
-            if x.index in order
-        )
+        carried = any(is_running_sum(x, node) for node in order.values() for x in node.inputs if x.index in order)
         if len(steps_read(order, loss)) > 1 or carried:
             return [
                 f"{describe(loss)}, adds up the losses of several steps, and its lags are counted from the last of "
@@ -54,21 +49,30 @@ def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str
     return []
 
 
+def is_running_sum(producer: Any, consumer: Any) -> bool:
+    """Whether an edge looks like that of a loss to which every step adds: an unnamed number that crosses a step."""
+    unnamed = producer.name is None and producer.primitive is not None
+    return unnamed and producer.ndim == 0 and crosses(producer, consumer)
+
+
 def steps_read(order: dict[int, Any], loss: Tensor) -> set[int]:
     """The steps whose results a loss is made of directly, by nothing but operations outside any step."""
-    read: set[int] = set()
-    seen: set[int] = set()
-    waiting = [loss]
+    if loss.place.step is not None:
+        return {loss.place.step} if loss.index in order else set()
+    read = {x.place.step for node in after_the_loop(order, loss) for x in node.inputs if x.index in order}
+    return read - {None}
+
+
+def after_the_loop(order: dict[int, Any], loss: Tensor) -> list[Any]:
+    """The operations outside any step by which a loss is made of the results of steps."""
+    found: dict[int, Any] = {}
+    waiting: list[Any] = [loss]
     while waiting:
         node = waiting.pop()
-        if node.index in seen or node.index not in order:
-            continue
-        seen.add(node.index)
-        if node.place.step is None:
+        if node.index in order and node.index not in found and node.place.step is None:
+            found[node.index] = node
             waiting.extend(node.inputs)
-        else:
-            read.add(node.place.step)
-    return read
+    return list(found.values())
 
 
 def _names_met_twice(order: dict[int, Any]) -> list[str]:
