@@ -343,6 +343,9 @@ def test_interrupting_a_renderer_that_hangs_ends_it_at_once(folder, monkeypatch)
     assert not list(folder.glob("*.svg"))
 
 
+# An interrupt may come inside `Path.write_bytes`, after the file is open and before its `with` holds it: Python then
+# closes it when it is collected, and says so.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.full
 @needs_signals
 def test_a_thousand_injections(folder, capsys):
