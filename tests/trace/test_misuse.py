@@ -136,3 +136,39 @@ def test_a_leak_is_asked_for_with_other_names_too():
     usual = trace.on(tg.leak_only())
     assert np.array_equal(usual.gradient, trace.on(tg.leak_only("h", heard_by="n | z | r")).gradient)
     assert not np.allclose(usual.gradient, trace.on(tg.leak_only(heard_by="n")).gradient)
+
+
+QUESTIONS = {
+    "total": lambda t: t.total,
+    "ledger": lambda t: t.ledger(),
+    "streaming_ledger": lambda t: t.streaming_ledger(),
+    "across": lambda t: t.across("h*"),
+    "partition": lambda t: t.partition({"all": tg.along(".*")}),
+    "without": lambda t: t.without("h"),
+    "by_crossings": lambda t: t.by_crossings("h"),
+    "spectrum": lambda t: t.spectrum("h"),
+    "expected_detached": lambda t: t.expected_detached("h", keep=0.5),
+    "mean_crossings": lambda t: t.mean_crossings("h"),
+    "uses": lambda t: t.uses(),
+    "flow": lambda t: t.flow(),
+    "top_paths": lambda t: t.top_paths(2),
+    "count_paths": lambda t: t.count_paths(),
+    "log10_norms": lambda t: t.log10_norms(),
+    "zeros": lambda t: t.zeros(),
+    "explain": lambda t: t.explain(),
+}
+
+
+@pytest.mark.parametrize("replaced", ["the source", "another weight"])
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_trace_of_data_that_was_replaced_since_answers_nothing(question, replaced):
+    w, u = (tg.Tensor(np.eye(3) * 0.5, requires_grad=True, name=name) for name in "WU")
+    h = tg.Tensor(np.ones(3))
+    for _, x in tg.steps(np.ones((4, 3))):
+        h = (w @ h + u @ x).tanh().named("h")
+    trace = tg.trace_gradient((h * h).sum(), to=w)
+    QUESTIONS[question](tg.trace_gradient((h * h).sum(), to=w))  # it can be asked
+    changed = w if replaced == "the source" else u
+    changed.data = changed.data * 0.9
+    with pytest.raises(RuntimeError, match=f"the data of «{changed.name}», .* was replaced"):
+        QUESTIONS[question](trace)

@@ -33,11 +33,24 @@ from .zeros import Zero, zeros
 class GradientTrace:
     """What `trace_gradient` returns: the gradient of the sum of the losses by the source, to be taken apart."""
 
-    paths: Paths
+    _paths: Paths
 
     def __repr__(self) -> str:
-        losses = f"{len(self.paths.losses)} losses" if len(self.paths.losses) > 1 else "a loss"
-        return f"<trace of {losses} to {describe(self.paths.source)}: {len(self.paths.order)} tensors on the paths>"
+        paths = self._paths
+        losses = f"{len(paths.losses)} losses" if len(paths.losses) > 1 else "a loss"
+        return f"<trace of {losses} to {describe(paths.source)}: {len(paths.order)} tensors on the paths>"
+
+    @property
+    def paths(self) -> Paths:
+        """All paths from the source to the losses.
+
+        Raises RuntimeError if data that the losses were computed from has been replaced since, by an optimiser's step,
+        say: numbers of before and after would be mixed.
+        """
+        source = self._paths.source
+        if source.index not in tape(self._paths.losses, [source]):
+            raise RuntimeError(f"{describe(source)}, does not require a gradient any more: set requires_grad = True")
+        return self._paths
 
     @cached_property
     def total(self) -> npt.NDArray[Any]:
