@@ -132,3 +132,13 @@ def test_a_state_that_is_an_unnamed_number_is_not_taken_for_a_sum_of_losses():
 
 def test_a_short_healthy_way_says_what_its_rate_would_come_to():
     assert "would be left after" in str(tg.diagnose((last_state(nn.RNNCell(4, 16, rng=0), 4) ** 2).sum()))
+
+
+def test_a_gradient_that_is_not_finite_is_not_judged():
+    h = tg.Tensor(np.full(3, 0.5), requires_grad=True)
+    with np.errstate(invalid="ignore"):
+        for t, _ in tg.steps(range(15)):
+            h = (h - (1.0 if t == 7 else 0.0)).sqrt().named("h")
+        found = tg.diagnose(h.sum())
+    assert found.verdict == "not finite"
+    assert "detect_anomaly" in str(found)

@@ -27,7 +27,7 @@ MUCH = 2.0  # decades: over the whole sequence the gradient may change by a fact
 class Diagnosis:
     """What `diagnose` found.
 
-    verdict: "vanishing", "exploding", "healthy", "zero", "broken" (nothing crosses time) or "one step".
+    verdict: "vanishing", "exploding", "healthy", "zero", "not finite", "broken" (nothing crosses time) or "one step".
     factor: by how much the gradient that crosses a step boundary changes a step, back in time; nan if none does.
     log10_crossing: by step t, log10 of the norm of the gradient that flows into step t from later steps.
     by_name: the same, by the landmark in which it crosses. sentences: what to say, with the numbers.
@@ -67,6 +67,9 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
         born = zeros(losses, order)[:1]
         said = "The gradient that crosses time is exactly 0" + "".join(f": {zero}" for zero in born) + "."
         return Diagnosis("zero", math.nan, logs, by_name, (said,))
+    if any(math.isnan(log) or log == math.inf for log in logs.values()):
+        said = "The gradient is not finite: run the model inside `with tg.detect_anomaly():`, which says where from."
+        return Diagnosis("not finite", math.nan, logs, by_name, (said,))
     verdict, factor, said = _trend(logs)
     gates = _gates(order)
     sentences = [said, *others, _by_name(logs, by_name), *_cut(steps), *map(str, gates), *_advice(verdict, gates)]

@@ -187,7 +187,7 @@ def test_an_edge_on_no_path_has_no_number():
     on_paths = sum(c is not None for c in drawing.currents.edges)
     assert 0 < on_paths < len(drawing.figure.edges)
     assert len(re.findall(r"^\t*caption\d+ \[", drawing.dot, re.M)) == on_paths
-    assert "no path to the loss" in drawing.dot
+    assert "on no path from the source" in drawing.dot
 
 
 def test_a_gradient_of_exactly_zero_has_no_percentages_and_the_legend_says_why():

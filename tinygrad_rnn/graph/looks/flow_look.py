@@ -104,7 +104,7 @@ def _samples(found: Currents) -> tuple[Sample, ...]:
     if any(s == 0 for s in nets):
         samples.append(Sample(Stroke(ZERO, NARROWEST, caption=_number("0", ZERO)), "a path that carries exactly 0"))
     if any(c is None for c in found.edges):
-        samples.append(Sample(FADED_STROKE, "not on the route" if found.flow.route else "no path to the loss"))
+        samples.append(Sample(FADED_STROKE, "not on the route" if found.flow.route else "on no path from the source"))
     return tuple(samples)
 
 
