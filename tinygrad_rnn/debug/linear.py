@@ -14,7 +14,7 @@ producer. It is a list whose first entry says which kind it is; arrays are given
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -90,7 +90,13 @@ def map_of(consumer: Any, slot: int, arrays: Arrays) -> Map | None:
     return find(consumer, slot, arrays)
 
 
-def _with_ones(consumer: Any, slot: int) -> Array:
+def on_other_operands(consumer: Any, operands: Sequence[Array]) -> Array:
+    """The operation computed on other operands, with nothing around what it moves."""
+    params = consumer.params | ({"value": 0} if consumer.primitive.name == "pad" else {})
+    return np.asarray(consumer.primitive.forward(*operands, **params))
+
+
+def with_ones(consumer: Any, slot: int) -> Array:
     """What the rule makes of a cotangent of ones: the factors of an elementwise operation."""
     values = [x.value for x in consumer.inputs]
     ones = np.ones(consumer.value.shape, consumer.value.dtype)
@@ -109,7 +115,7 @@ def _elementwise(consumer: Any, slot: int, arrays: Arrays) -> Map:
     at = None
     if x.shape != y.shape:
         at = arrays.integers(np.broadcast_to(np.arange(x.size).reshape(x.shape), y.shape))
-    return ["sparse", None, at, _factors(np.broadcast_to(_with_ones(consumer, slot), y.shape), arrays)]
+    return ["sparse", None, at, _factors(np.broadcast_to(with_ones(consumer, slot), y.shape), arrays)]
 
 
 def _moving(consumer: Any, slot: int, arrays: Arrays) -> Map:
@@ -119,8 +125,7 @@ def _moving(consumer: Any, slot: int, arrays: Arrays) -> Map:
     """
     numbers = [np.zeros(x.value.shape, np.int64) for x in consumer.inputs]
     numbers[slot] = np.arange(1, numbers[slot].size + 1).reshape(numbers[slot].shape)
-    params = consumer.params | ({"value": 0} if consumer.primitive.name == "pad" else {})
-    moved = np.asarray(consumer.primitive.forward(*numbers, **params)).reshape(-1)
+    moved = on_other_operands(consumer, numbers).reshape(-1)
     of = np.flatnonzero(moved)
     at = moved[of] - 1
     return ["sparse", _listed(of, moved.size, arrays), _listed(at, numbers[slot].size, arrays), None]
@@ -136,7 +141,7 @@ def _reducing(consumer: Any, slot: int, arrays: Arrays) -> Map:
     y, x, axis = consumer.value, consumer.inputs[slot].value, consumer.params["axis"]
     kept = [1 if k - x.ndim in axis else n for k, n in enumerate(x.shape)]
     of = np.broadcast_to(np.arange(y.size).reshape(kept), x.shape)
-    return ["sparse", arrays.integers(of), None, _factors(_with_ones(consumer, slot), arrays)]
+    return ["sparse", arrays.integers(of), None, _factors(with_ones(consumer, slot), arrays)]
 
 
 def _linear(consumer: Any, slot: int, arrays: Arrays) -> Map:

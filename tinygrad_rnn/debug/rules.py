@@ -15,6 +15,7 @@ import numpy as np
 
 from ..engine.primitives import Array, EverySlot
 from ..engine.tensor import Tensor
+from .linear import with_ones
 from .terms import backward_terms, forward_terms, number, place
 
 
@@ -257,6 +258,4 @@ def local_derivative(node: Tensor, slot: int) -> Array | None:
     rules: Any = node.primitive.rules
     if type(rules) is EverySlot or rules[slot] is None:
         return None
-    with np.errstate(all="ignore"):
-        ones = np.ones(node.value.shape, node.value.dtype)
-        return np.asarray(rules[slot](ones, node.value, *[x.value for x in node.inputs], **node.params))
+    return with_ones(node, slot)

@@ -10,12 +10,11 @@ import numpy as np
 from ..engine.primitives import Array
 from ..engine.sweep import sweep
 from ..engine.tensor import Tensor
-from .linear import ELEMENTWISE, MOVING
+from .linear import ELEMENTWISE, MOST_DENSE, MOVING, on_other_operands, with_ones
 from .timeline import End
 
 ADDING = MOVING | {"sum", "cumsum", "scatter_add"}  # a result is a sum of operands, each as it is
 CHOOSING = ADDING | {"max", "min"}  # an element of the result is an operand, or a sum of some
-MOST_DENSE = 16_384  # elements of a local derivative that is written out to look at one column of it
 SHOWN = 3  # terms
 
 Index = tuple[int, ...]
@@ -66,19 +65,12 @@ def _origin(node: Tensor, at: Index) -> str | None:
     """Which element of which operand was moved to y[at]: found by moving their numbers, from 1. None for a margin."""
     starts = np.cumsum([1, *(x.size for x in node.inputs)])
     numbers = [np.arange(x.size).reshape(x.shape) + start for x, start in zip(node.inputs, starts, strict=False)]
-    found = int(_forward(node, numbers)[at])
+    found = int(on_other_operands(node, numbers)[at])
     if found == 0:
         return None
     slot = int(np.searchsorted(starts, found, side="right")) - 1
     index = np.unravel_index(found - int(starts[slot]), node.inputs[slot].shape)
     return f"x{f'_{slot}' if len(numbers) > 1 else ''}{place(tuple(map(int, index)))}"
-
-
-def _forward(node: Tensor, operands: Sequence[Array]) -> Array:
-    """The operation on other operands, with nothing around what it moves."""
-    assert node.primitive is not None
-    params = {**node.params, **({"value": 0} if node.primitive.name == "pad" else {})}
-    return np.asarray(node.primitive.forward(*operands, **params))
 
 
 # Backward -----------------------------------------------------------------------------------------------------------
@@ -116,13 +108,10 @@ def _column(node: Tensor, slot: int, at: Index) -> Array | None:
     if name in ADDING:
         hot = [np.zeros(one.shape, one.value.dtype) for one in node.inputs]
         hot[slot][at] = 1
-        return _forward(node, hot)
+        return on_other_operands(node, hot)
     if name in ELEMENTWISE:
         numbers = np.broadcast_to(np.arange(x.size).reshape(x.shape), y.shape)
-        rules: Any = node.primitive.rules if node.primitive is not None else ()
-        with np.errstate(all="ignore"):
-            factors = rules[slot](np.ones(y.shape, y.dtype), y, *[one.value for one in node.inputs], **node.params)
-        return np.where(numbers == np.ravel_multi_index(at, x.shape) if at else True, factors, 0)
+        return np.where(numbers == np.ravel_multi_index(at, x.shape) if at else True, with_ones(node, slot), 0)
     if x.size * y.size > MOST_DENSE:
         return None
     rows = _pulled(node, slot, np.eye(y.size, dtype=y.dtype).reshape((y.size, *y.shape))).reshape((y.size, x.size))

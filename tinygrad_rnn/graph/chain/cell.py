@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from ..layout.curves import Curve, Point, right_angled, upwards
 from ..layout.rows import Layout, Link, layout, stretched
+from ..layout.states import shortest_chain
 from ..looks.overlay import Room
 
 Size = tuple[float, float]
-LONGEST_LINE = 3  # nodes
 LANE_GAP = 16.0  # between what is in the top lane, or the bottom lane, and the rest
 ENTRY = 11.0  # between two arrows that end at the same side
 TURN = 18.0  # the width in which a line with a number turns
@@ -126,7 +126,7 @@ def _lanes(
         targets[u].append(v)
     found = []
     for s in states:
-        chains = [chain for v in s.consumers if (chain := _chain(v, s.producer, targets))]
+        chains = [chain for v in s.consumers if (chain := shortest_chain(v, s.producer, targets))]
         if chains:
             # Where a state is also scaled and added to what comes of it, that is the line: the leak of a GRU.
             line = min(chains, key=lambda chain: (len(chain) == 1, len(chain)))
@@ -143,17 +143,6 @@ def _lanes(
     before = _reaching(hidden.producer, links)
     entries = [v for v in hidden.consumers if v in before and v not in top]
     return top, tuple(dict.fromkeys(v for v in (*entries[:1], hidden.producer) if v not in top))
-
-
-def _chain(start: str, end: str, targets: Mapping[str, list[str]]) -> tuple[str, ...]:
-    """The shortest chain of links from start to end, if it has at most LONGEST_LINE nodes."""
-    chains: list[tuple[str, ...]] = [(start,)]
-    for _ in range(LONGEST_LINE):
-        for chain in chains:
-            if chain[-1] == end:
-                return chain
-        chains = list({v: (*chain, v) for chain in reversed(chains) for v in targets.get(chain[-1], [])}.values())
-    return ()
 
 
 def _reaching(end: str, links: Sequence[Link]) -> set[str]:

@@ -78,7 +78,7 @@ def _lines(
     run_of = {v: k for k, run in enumerate(column.runs) for v in run.nodes}
     chains = []
     for producer, consumer, direction in arrivals:
-        chain = _chain(members[consumer], members[producer], links)
+        chain = shortest_chain(members[consumer], members[producer], links)
         if chain and len({run_of[v] for v in chain}) == 1:
             chains.append((len(chain), producer, consumer, chain[::direction]))
     found: list[tuple[str, ...]] = []
@@ -108,7 +108,7 @@ def _inner_links(edges: Sequence[Edge], column_of: Mapping[str, int]) -> dict[st
     return links
 
 
-def _chain(start: str, end: str, links: Mapping[str, list[str]]) -> tuple[str, ...]:
+def shortest_chain(start: str, end: str, links: Mapping[str, list[str]]) -> tuple[str, ...]:
     """The shortest chain of links from start to end, if it has at most LONGEST_LINE nodes."""
     chains: list[tuple[str, ...]] = [(start,)]
     for _ in range(LONGEST_LINE):

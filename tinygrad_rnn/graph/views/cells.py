@@ -64,15 +64,23 @@ def cells(outputs: Sequence[Any], steps: tuple[int, int] | None = None) -> Figur
     edges = [
         Edge(ids[u], ids[v], tuple(uses), None, (u, v) in classes.crossing) for (u, v), uses in classes.uses.items()
     ]
+    shown = {key: ids[key] for key in classes.members if key[0] in ("op", "gap")}
+    return folded(tape, classes, nodes, edges, shown, "cells")
+
+
+def folded(
+    tape: Tape, classes: Classes, nodes: Sequence[Node], edges: Sequence[Edge], shown: Mapping[Key, str], view: str
+) -> Figure:
+    """The figure of a folded tape. shown: the ids of the nodes that operations are drawn in."""
     return Figure(
         nodes=tuple(nodes),
         edges=tuple(edges),
         operations=len(tape.operations),
         steps=tuple(sorted({t.place.step for t in tape.operations if t.place.step is not None})),
         parameters=sum(kind == "parameter" for kind in tape.kinds.values()),
-        outputs=tuple(output_node(t, tape.kinds[t.index]) for t in outputs),
-        home={t.index: ids[key] for key, inside in classes.members.items() if key[0] in ("op", "gap") for t in inside},
-        view="cells",
+        outputs=tuple(output_node(t, tape.kinds[t.index]) for t in tape.outputs),
+        home={t.index: at for key, at in shown.items() for t in classes.members[key]},
+        view=view,
     )
 
 

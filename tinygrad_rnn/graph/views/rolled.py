@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..text.summary import Value, summary
-from .cells import Classes, Key, Tape, classes_of, ids_of, node_of, output_node, tape_of
+from .cells import Classes, Key, Tape, classes_of, folded, ids_of, node_of, tape_of
 from .figure import Edge, Figure, Node
 from .window import REFUSED
 
@@ -40,16 +40,8 @@ def rolled(outputs: Sequence[Any], steps: tuple[int, int] | None = None) -> Figu
     began = _beginnings(members, tape)
     nodes = [_rolled_node(ids[r], r, keys, classes, tape, began) for r, keys in members.items()]
     edges = [Edge(ids[u], ids[v], tuple(inside), None, lag != 0, lag) for (u, v, lag), inside in uses.items()]
-    return Figure(
-        nodes=tuple(nodes),
-        edges=tuple(edges),
-        operations=len(tape.operations),
-        steps=tuple(sorted({t.place.step for t in tape.operations if t.place.step is not None})),
-        parameters=sum(kind == "parameter" for kind in tape.kinds.values()),
-        outputs=tuple(output_node(t, tape.kinds[t.index]) for t in outputs),
-        home={t.index: ids[role[key]] for key, inside in classes.members.items() if key[0] == "op" for t in inside},
-        view="rolled",
-    )
+    shown = {key: ids[role[key]] for key in classes.members if key[0] == "op"}
+    return folded(tape, classes, nodes, edges, shown, "rolled")
 
 
 def _roles(tape: Tape, classes: Classes) -> dict[Key, Key]:
