@@ -199,7 +199,7 @@ def _softplus(x: Array) -> Array:
     return np.where(x > 0, x, 0.0) + np.log1p(np.exp(np.where(x > 0, -x, x)))
 
 
-tanh = define("tanh", np.tanh, lambda g, y, x: g * (1.0 - y * y))
+tanh = define("tanh", np.tanh, lambda g, y, x: g * (_ONE[y.dtype.char] - y * y))
 sigmoid = define("sigmoid", _sigmoid, lambda g, y, x: g * (y - y * y))
 softplus = define("softplus", _softplus, lambda g, y, x: g * sigmoid(x))
 relu = define("relu", lambda x: np.maximum(x, 0), lambda g, y, x: where(x <= 0, 0.0, g), analytic=False)
@@ -414,16 +414,18 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     return a.swapaxes(-1, -2) @ g
 
 
-def _linear(x: Array, w: Array, *bias: Array) -> Array:
+def _linear(x: Array, w: Array, b: Array | None = None) -> Array:
     if w.ndim != 2 or not x.ndim:  # NumPy would multiply these otherwise; that the sizes fit it sees itself
         raise ValueError
     y = x.dot(w.T) if x.ndim <= 2 else x @ w.T  # `dot` is the quicker spelling for what needs no broadcasting
-    if bias and bias[0].shape != y.shape[-1:]:
-        raise ValueError
-    if bias and y.dtype is bias[0].dtype and y.ndim:
-        y += bias[0]  # in place, since nobody else has seen the product yet
+    if b is None:
         return y
-    return y + bias[0] if bias else y
+    if b.shape != w.shape[:1]:
+        raise ValueError
+    if y.dtype is not b.dtype:
+        return y + b
+    y += b  # in place, since nobody else has seen the product yet
+    return y
 
 
 def _linear_input(g: Any, y: Any, x: Any, w: Any, *bias: Any) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from .annotate import HERE, SweepPlace
 from .primitives import EverySlot
 
+value_of = operator.attrgetter("value")
 Cotangent = Any  # an array, or a Tensor where the sweep itself is recorded
 
 
@@ -39,6 +40,7 @@ def tape(outputs: Iterable[Any], targets: Iterable[Any] | None = None) -> dict[i
     wanted = None if targets is None else {t.index for t in targets}
     oldest = -1 if targets is None else min((t.born for t in targets), default=0)  # nothing older leads to one
     found: dict[int, Any] = {}
+    all_lead = True  # whether everything found leads to a target, as it does where every leaf is one
     to_visit = [y for y in outputs if y.tracked and y.born >= oldest]
     while to_visit:
         node = to_visit.pop()
@@ -46,18 +48,25 @@ def tape(outputs: Iterable[Any], targets: Iterable[Any] | None = None) -> dict[i
         if index in found:
             continue
         found[index] = node
-        for x in node.inputs:
-            if x.index > index:
+        inputs = node.inputs
+        if not inputs and wanted is not None and index not in wanted:
+            all_lead = False
+        for x in inputs:
+            key = x.index
+            if key > index:
                 raise RuntimeError(
                     f"the data of {describe(x)}, was replaced (or requires_grad turned on) after {describe(node)}, had "
                     "been computed from it, so the gradient there is not known any more. Run the forward pass again "
                     "before going backward, or replace the data (an optimiser's step, say) after the backward pass."
                 )
-            if x.index not in found and x.tracked and x.born >= oldest:
-                to_visit.append(x)
+            if key not in found and x.tracked:
+                if x.born >= oldest:
+                    to_visit.append(x)
+                else:
+                    all_lead = False
     in_order = sorted(found.values(), key=operator.attrgetter("index"))
     found.clear()  # before the next dict is made, since a tape may be long
-    if wanted is None:
+    if wanted is None or all_lead:
         return {node.index: node for node in in_order}
     order: dict[int, Any] = {}
     for node in in_order:
@@ -118,7 +127,7 @@ def sweep(
             elif len(inputs) == 1:
                 arguments = (g, node.value, inputs[0].value)
             else:
-                arguments = (g, node.value, *[x.value for x in inputs])
+                arguments = (g, node.value, *map(value_of, inputs))
             rules: Any = primitive.rules
             part_of = rules.rule(*arguments, **params) if type(rules) is EverySlot else None
             for slot, x in enumerate(inputs):
@@ -132,8 +141,9 @@ def sweep(
                     if rule is None:
                         continue
                     part = rule(*arguments, **params) if params else rule(*arguments)
-                shape = front + x.value.shape if front else x.value.shape
-                if part.shape != shape or part.dtype is not x.value.dtype:
+                value = x.value
+                shape = front + value.shape if front else value.shape
+                if part.shape != shape or part.dtype is not value.dtype:
                     part = _unbroadcast(part, shape, len(front), x, node, slot)
                 if hook is not None:
                     part = hook(node, slot, part)

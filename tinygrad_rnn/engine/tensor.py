@@ -30,7 +30,7 @@ from .arguments import (
 )
 from .numpy_protocol import spelled
 from .primitives import Array, Primitive
-from .sweep import describe, sweep, tape
+from .sweep import describe, sweep, tape, value_of
 
 TensorLike: TypeAlias = Union["Tensor", Array, float, Sequence[Any]]
 
@@ -731,7 +731,7 @@ def record(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
             x = inputs[0].value
             value = primitive.forward(x, **params) if params else primitive.forward(x)
         else:
-            value = primitive.forward(*[x.value for x in inputs], **params)
+            value = primitive.forward(*map(value_of, inputs), **params)
     except (ValueError, IndexError, TypeError) as error:
         raise _explained(error, primitive, inputs, params) from error
     except AttributeError:  # rather than a look at every input of every operation

@@ -125,6 +125,9 @@ def checked_nonlinearity(name: str) -> str:
     return name
 
 
+_LEADS: dict[int, tuple[str, ...]] = {0: (), 1: ("batch",)}
+
+
 class RecurrentCell(Module):
     """What the three cells share: parameters as PyTorch names, shapes and draws them, and the checks of what goes in.
 
@@ -153,8 +156,8 @@ class RecurrentCell(Module):
     def _begin(self, x: Any, state: Sequence[Any] | None) -> tuple[Tensor, ...]:
         """x and the state as Tensors whose shapes were checked; the state is zeros where none was given."""
         (x,) = tensors(x)
-        check_features(self, x, self.weight_ih, leads={0: (), 1: ("batch",)})
-        shape = (*x.shape[:-1], self.hidden_size)
+        check_features(self, x, self.weight_ih, leads=_LEADS)
+        shape = (*x.value.shape[:-1], self.hidden_size)
         if state is None:
             return x, *zero_states(self.states, shape, self.weight_hh)
         return x, *check_state(self, self.states, state, shape)
