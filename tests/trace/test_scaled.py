@@ -1,6 +1,7 @@
 """Norms beyond the range of numbers, against exact fractions, wherever in the graph large and tiny meet."""
 
 import math
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -152,3 +153,25 @@ def test_float32_has_its_own_narrower_range():
     trace = tg.trace_gradient(h.sum(), to=v)
     assert trace.log10_norms()[0] == pytest.approx(-499 * math.log10(2), rel=1e-12)
     assert trace.ledger().norms[0, 0] == 0
+
+
+@pytest.mark.parametrize("outside", [False, True], ids=["the weight itself", "a weight turned outside the loop"])
+def test_what_arrives_at_a_weight_at_every_step_is_added_up_as_it_comes(outside):
+    """Of a part that is 0, as here with the most crossings from a state that begins at 0, the logarithm is asked."""
+    rng = np.random.default_rng(0)
+    w = tg.Tensor(rng.normal(0, 0.1, (48, 48)), requires_grad=True)
+    turned, h = w.T * 2.0 if outside else w, tg.Tensor(np.zeros(48))
+    for _, x in tg.steps(rng.normal(size=(40, 48))):
+        h = np.tanh(turned @ h + x).named("h")
+    trace = tg.trace_gradient((h * h).sum(), to=w)
+    parts = trace.by_crossings("h")
+    assert parts[-1].log10 == -math.inf
+    asked = {"plain": lambda: sweep(trace.paths.order, trace.paths.seeds(len(parts)), [w.index])}
+    asked["by crossings"] = lambda: trace.by_crossings("h")
+    peaks = {}
+    for name, ask in asked.items():
+        tracemalloc.start()
+        ask()
+        peaks[name] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks["by crossings"] < 3 * peaks["plain"]

@@ -27,8 +27,13 @@ Scaled = tuple[Array, npt.NDArray[np.int64]]  # m, (rows, *shape), and the expon
 AtScaledEdge = Callable[[Any, int, Scaled], Scaled | None]
 
 
-def sweep_scaled(order: Mapping[int, Any], seeds: Mapping[int, Scaled], at_edge: AtScaledEdge) -> None:
-    """The sweep over a tape in which every cotangent has its scale; what arrives anywhere is told to `at_edge`."""
+def sweep_scaled(
+    order: Mapping[int, Any], seeds: Mapping[int, Scaled], at_edge: AtScaledEdge, keep: Iterable[int] = ()
+) -> dict[int, Scaled]:
+    """The sweep over a tape in which every cotangent has its scale; what arrives anywhere is told to `at_edge`.
+
+    The answer is that of `sweep`: the cotangents of the nodes in `keep` that something reached.
+    """
     to_come: Counter[int] = Counter()  # by node: the contributions that are not there yet
     reached = set(seeds)
     for node in reversed(list(order.values())):
@@ -37,44 +42,56 @@ def sweep_scaled(order: Mapping[int, Any], seeds: Mapping[int, Scaled], at_edge:
             there = [x.index for slot, x in enumerate(node.inputs) if x.index in order and rules[slot] is not None]
             to_come.update(there)
             reached.update(there)
-    waiting: dict[int, list[Scaled]] = {index: [seed] for index, seed in seeds.items()}
+    so_far = dict(seeds)  # a sum, not a list: a weight is used at every step
     exponents = {index: e for index, (_, e) in seeds.items()}
 
     def collect(consumer: Any, slot: int, part: Array) -> Array | None:
-        """Nothing goes on to a node before all is there: then it is added up at once."""
+        """Nothing goes on to a node before all is there: then it is added up."""
         there = consumer.inputs[slot].index
         passed = at_edge(consumer, slot, (part, exponents[consumer.index]))
         if passed is None:
             return None
-        waiting.setdefault(there, []).append(passed)
+        so_far[there] = added([so_far[there], passed] if there in so_far else [passed])
         to_come[there] -= 1
         if to_come[there]:
             return None
-        total, exponents[there] = added(waiting.pop(there))
+        total, exponents[there] = so_far.pop(there)
         return total
 
     hooks: dict[int, AtEdge] = dict.fromkeys(order, collect)
     begin = {index: np.zeros_like(m) if to_come[index] else m for index, (m, _) in seeds.items()}
-    sweep(dict(order), begin, keep=(), at_edge=hooks)
+    found = sweep(dict(order), begin, keep, at_edge=hooks)
+    return {index: (m, exponents[index]) for index, m in found.items()}
 
 
 def added(parts: Sequence[Scaled]) -> Scaled:
     """The sum; each row in the scale of the first part that is not 0 there, wherever that can hold it."""
     scale = parts[0][1]
-    sizes = np.stack([np.abs(m).reshape((len(m), math.prod(m.shape[1:]))).max(axis=1, initial=0.0) for m, _ in parts])
-    room = int(np.finfo(sizes.dtype).maxexp) // 4  # so many powers of two from 1 nothing is scaled
-    there = sizes != 0
-    if not all(e is scale for _, e in parts) or not (~there | (sizes < 2.0**room) & (sizes > 2.0**-room)).all():
-        exponents = np.stack([e for _, e in parts])
+    sizes = [np.abs(m).reshape((len(m), math.prod(m.shape[1:]))).max(axis=1, initial=0.0) for m, _ in parts]
+    room = int(np.finfo(sizes[0].dtype).maxexp) // 4  # so many powers of two from 1 nothing is scaled
+    low, high = 2.0**-room, 2.0**room
+    in_range = all(((size > low) & (size < high) | (size == 0)).all() for size in sizes)
+    if not in_range or not all(e is scale for _, e in parts):
+        exponents, there = np.stack([e for _, e in parts]), np.stack(sizes) != 0
         powers = np.where(np.isfinite(sizes), np.frexp(sizes)[1], 0) - exponents  # of two, which the sizes come to
         largest = np.where(there, powers, np.iinfo(np.int64).min).max(axis=0)
         scale = exponents[there.argmax(axis=0), np.arange(len(scale))]
         scale = np.where(there.any(axis=0) & (np.abs(largest + scale) > room), -largest, scale)
-        parts = [(np.ldexp(m, (scale - e).reshape((-1,) + (1,) * (m.ndim - 1))), scale) for m, e in parts]
+        shifts = np.where(there, scale - exponents, 0)
+        parts = [(_shifted(m, by), scale) for (m, _), by in zip(parts, shifts, strict=True)]
     total = parts[0][0]
     for m, _ in parts[1:]:
         total = total + m
     return total, scale
+
+
+def _shifted(m: Array, by: npt.NDArray[np.int64]) -> Array:
+    """Row k times 2^by[k]."""
+    rows = np.flatnonzero(by)
+    if len(rows):  # mostly only a few
+        m = m.copy()
+        m[rows] = np.ldexp(m[rows], by[rows].reshape((-1,) + (1,) * (m.ndim - 1)))
+    return m
 
 
 def moved(part: Scaled, to: npt.NDArray[np.intp], rows: int) -> Scaled:
@@ -88,7 +105,7 @@ def moved(part: Scaled, to: npt.NDArray[np.intp], rows: int) -> Scaled:
         layer[0][there], layer[1][there] = values[left[first]], exponents[left[first]]
         layers.append(layer)
         left = np.delete(left, first)
-    return added(layers)
+    return added(layers) if len(layers) > 1 else layers[0]
 
 
 def unscaled(seeds: Mapping[int, Array]) -> dict[int, Scaled]:
@@ -103,6 +120,8 @@ def log10_of(parts: Iterable[Scaled]) -> Array:
     for m, e in parts:
         with np.errstate(divide="ignore"):
             logs.append(np.log10(norms_over(m, 1).astype(np.float64)) - e * math.log10(2))
+    if len(logs) == 1:
+        return np.asarray(logs[0])
     table = np.array(logs)
     top = table.max(axis=0)
     scale = np.where(np.isfinite(top), top, 0.0)
@@ -119,6 +138,7 @@ def log10_norms(uses: Uses, together: bool = False) -> Array:
     if together:
         seeds = {index: seed.sum(axis=0, keepdims=True) for index, seed in seeds.items()}
     table = np.full((1 if together else len(uses.losses), len(uses.steps)), -math.inf)
+    column = {step: k for k, step in enumerate(uses.steps)}
     prefix = {index: node for index, node in uses.order.items() if index in uses.outside}
     arrived: dict[Step, dict[int, list[Scaled]]] = {}  # by step and node outside any step
     to_come = uses.count_by_step()
@@ -135,7 +155,7 @@ def log10_norms(uses: Uses, together: bool = False) -> Array:
 
         sweep_scaled(prefix, begin, within)
         if found:
-            table[:, uses.steps.index(step)] = log10_of([added(found)])
+            table[:, column[step]] = log10_of([added(found)])
 
     def keep_apart(consumer: Any, slot: int, part: Scaled) -> Scaled | None:
         producer, step = consumer.inputs[slot], consumer.place.step
@@ -172,20 +192,16 @@ def log10_by_state(reading: Reading) -> dict[Any, float]:
 def _arrived(reading: Reading) -> Scaled:
     """What arrives at the source, a row for each state."""
     paths, rows = reading.paths, len(reading.states)
-    begin = unscaled(paths.seeds(rows))
-    found = [begin[paths.source.index]] if paths.source.index in begin else []
 
-    def move(consumer: Any, slot: int, part: Scaled) -> Scaled | None:
+    def move(consumer: Any, slot: int, part: Scaled) -> Scaled:
         use = consumer.index, slot
         if use in paths.cut:
-            part = np.zeros_like(part[0]), part[1]
-        elif use in reading.moves:
-            before, after = (np.asarray(at, np.intp) for at in reading.moves[use])
-            part = moved((part[0][before], part[1][before]), after, rows)
-        if consumer.inputs[slot] is not paths.source:
+            return np.zeros_like(part[0]), part[1]
+        if use not in reading.moves:
             return part
-        found.append(part)
-        return None
+        before, after = (np.asarray(at, np.intp) for at in reading.moves[use])
+        return moved((part[0][before], part[1][before]), after, rows)
 
-    sweep_scaled(paths.order, begin, move)
-    return added(found)
+    source = paths.source
+    found = sweep_scaled(paths.order, unscaled(paths.seeds(rows)), move, keep=[source.index])
+    return found.get(source.index, (np.zeros((rows, *source.shape), source.dtype), np.zeros(rows, np.int64)))
