@@ -16,7 +16,6 @@ from .ledger import StreamingLedger as StreamingLedger
 from .measure import magnitude as magnitude
 from .measure import percent as percent
 from .parts import Part as Part
-from .parts import Spectrum as Spectrum
 from .parts import jacobian_parts as jacobian_parts
 from .question import GradientTrace as GradientTrace
 from .question import trace_gradient as trace_gradient
@@ -30,4 +29,5 @@ from .route import leak_only as leak_only
 from .route import tbptt as tbptt
 from .route import through as through
 from .route import truncated_1997 as truncated_1997
+from .spectrum import Spectrum as Spectrum
 from .zeros import Zero as Zero

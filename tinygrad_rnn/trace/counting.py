@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .automaton import Paths
-from .parts import read_route
+from .reading import read_route
 from .route import Route, accepts, along
 
 EVERY_PATH = along(".*")

@@ -14,7 +14,7 @@ from ..engine.sweep import tape
 from ..engine.tensor import Tensor, seed_of
 from .automaton import crosses
 from .oversights import after_the_loop, is_running_sum, last_steps, warnings_about
-from .parts import LOOP
+from .reading import LOOP
 from .scaled import Scaled, added, log10_of, sweep_scaled, unscaled
 from .zeros import zeros
 

@@ -24,7 +24,7 @@ from ..engine.sweep import AtEdge, describe, sweep, tape
 from ..engine.tensor import Tensor, constant, record
 from .automaton import Paths, Reading, crosses, read, uses_on
 from .measure import percent
-from .parts import read_route
+from .reading import read_route
 from .route import Route, accepts
 from .scaled import log10_of_route
 

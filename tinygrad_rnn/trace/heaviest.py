@@ -25,8 +25,9 @@ import numpy.typing as npt
 
 from ..engine.sweep import AtEdge, sweep
 from .automaton import Paths, Reading, mover, read
+from .crossings import by_crossings
 from .measure import magnitude, norms_over, percent, shares_of
-from .parts import by_crossings, read_route
+from .reading import read_route
 from .route import Route, accepts
 
 Array = npt.NDArray[Any]

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor
-from . import expression as ex
-from .automaton import Advance, Paths, Reading, TooManyStatesError, mover, read, split, split_jacobian
-from .expression import Letter, Mark
+from .automaton import Paths, Reading, split, split_jacobian
 from .measure import magnitude, norms_over, percent, shares_of
-from .oversights import last_steps
-from .route import Route, accepts, advance, checked, landmark, start
-from .scaled import log10_by_state, log10_of_route
-from .uses import Step, Uses, sweep_uses, uses_of
+from .reading import read_route, read_routes
+from .route import Route, accepts, checked
+from .scaled import log10_of_route
 
 Array = npt.NDArray[Any]
-MOST_STATES = 512
-LOOP = "put the loop into `for t, x in tg.steps(xs):`"
 
 
 @dataclass(frozen=True, repr=False)
@@ -114,9 +109,8 @@ def _by_class(
     if not isinstance(classes, Mapping):
         raise TypeError('the classes are a dict of routes by name, such as {"highway": tg.across("c*"), "rest": ...}')
     names, routes = list(classes), [checked(route) for route in classes.values()]
-    reading = _read(paths, routes, tuple(start(route) for route in routes), _advance_all)
     found: dict[str, Array] = {}
-    for states, part in split(reading).items():
+    for states, part in split(read_routes(paths, routes)).items():
         taken = [name for name, state in zip(names, states, strict=True) if accepts(state)]
         if len(taken) != 1:
             problem = f"belong to {' and '.join(map(repr, taken))}" if taken else "belong to no class"
@@ -128,233 +122,5 @@ def _by_class(
     return found
 
 
-def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
-    """The gradient, apart by how many crossings a path has in this landmark: [exactly 0, exactly 1, ...]."""
-    reading = read(paths, 0, _counting(_crossing(paths, name)))
-    found, zero = split(reading), _zeros(paths)
-    logs = log10_by_state(reading) if any(not part.any() for part in found.values()) else {}
-    parts = []
-    for k in range(max(found, default=0) + 1):  # type: ignore[type-var, operator]
-        part = found.get(k, zero)
-        log10 = None if k not in found or part.any() else logs.get(k, -math.inf)
-        parts.append(Part(f"{k} crossings in {name}", part, whole, k in found, log10))
-    return parts
-
-
-@dataclass(frozen=True, repr=False)
-class Spectrum:
-    """The gradient by lag and by the number of crossings in a landmark.
-
-    lags: the lag of each row. gradients: (lags, crossings, *source.shape), which sum to the whole.
-    connected: (lags, crossings); False is «no path», which is not a gradient of 0.
-    """
-
-    name: str
-    lags: tuple[int, ...]
-    gradients: Array
-    connected: npt.NDArray[np.bool_]
-    whole: Array
-
-    @property
-    def shares(self) -> Array:
-        """(lags, crossings): signed shares of the whole; they add up to 1."""
-        return shares_of(self.gradients, self.whole)
-
-    @property
-    def norms(self) -> Array:
-        """(lags, crossings)."""
-        return norms_over(self.gradients, 2)
-
-    def __str__(self) -> str:
-        """Rows are lags, columns numbers of crossings."""
-        width = range(self.gradients.shape[1])
-        lines = [f"share by lag and by crossings in {self.name}:", "  lag" + "".join(f"{k:>9}" for k in width)]
-        for lag, row, paths in zip(self.lags, self.shares, self.connected, strict=True):
-            cells = (percent(share) if any_ else "-" for share, any_ in zip(row.tolist(), paths, strict=True))
-            lines.append(f"{lag:>5}" + "".join(f"{cell:>9}" for cell in cells))
-        return "\n".join([*lines, "-: no path"] if not self.connected.all() else lines)
-
-    __repr__ = __str__
-
-
-def spectrum(paths: Paths, name: str, whole: Array) -> Spectrum:
-    """The gradient, apart by lag and by how often a path crosses time in a landmark.
-
-    The lag of a path is that of the ledger: from the step of the loss back to the step at which the source is used.
-    """
-    found = _by_lag(paths, name, lambda part: part)
-    lags, most = _extent(found)
-    table = np.zeros((len(lags), most + 1, *paths.source.shape), paths.source.dtype)
-    connected = np.zeros(table.shape[:2], np.bool_)
-    for (lag, k), part in found.items():
-        table[lags.index(lag), k], connected[lags.index(lag), k] = part, True
-    return Spectrum(name, tuple(lags), table, connected, whole)
-
-
-def spectrum_of_shares(paths: Paths, name: str, whole: Array) -> dict[tuple[int, int], float]:
-    """(lag, number of crossings) -> share, without keeping an array for each; no path, no entry."""
-    return {key: float(share) for key, share in _by_lag(paths, name, lambda part: shares_of(part, whole)).items()}
-
-
-def _extent(found: Mapping[tuple[int, int], Any]) -> tuple[list[int], int]:
-    return sorted({lag for lag, _ in found}), max((crossings for _, crossings in found), default=0)
-
-
-def _by_lag(paths: Paths, name: str, measure: Callable[[Array], Array]) -> dict[tuple[int, int], Array]:
-    """(lag, number of crossings) -> what is measured of the gradient there, where there is a path.
-
-    measure: linear, of (rows, *source.shape), for each row.
-    """
-    letter = _crossing(paths, name)
-    found: dict[tuple[int, int], Array] = {}
-    for loss in paths.losses:
-        order = tape([loss], [paths.source])
-        if not order:
-            continue
-        last = last_steps(order).get(loss.index)
-        uses = uses_of([loss], paths.source, order)
-        if None in uses.steps:
-            raise ValueError(
-                f"{describe(paths.source)}, is used outside the time loop as well, where a path has no lag, and so no "
-                "place in a spectrum: by_crossings() and the ledger take such paths in"
-            )
-        reading = read(Paths((loss,), paths.source, order), 0, _counting(letter))
-        there, states = _states_by_use(reading, uses), cast(list[int], reading.states)
-
-        def receive(step: Step, part: Array, last: Step = last, there: Any = there, states: list[int] = states) -> None:
-            measured = measure(part)
-            for q in there[step]:
-                key = cast(int, last) - cast(int, step), states[q]
-                found[key] = found[key] + measured[q] if key in found else np.array(measured[q])
-
-        sweep_uses(uses, reading.paths.seeds(len(states)), receive, mover(reading))
-    return found
-
-
-def _states_by_use(reading: Reading, uses: Uses) -> dict[Step, set[int]]:
-    """By step of the use: the states in which some path gets there, if only carrying 0."""
-    found: dict[Step, set[int]] = {}
-    for consumer, slot, producer in reading.paths.edges():
-        if uses.is_use(consumer, producer):
-            moves = reading.moves.get((consumer.index, slot))
-            after = reading.at[consumer.index] if moves is None else set(moves[1])
-            found.setdefault(consumer.place.step, set()).update(after)
-    return found
-
-
-def _counting(letter: Letter) -> Advance:
-    """The automaton whose state is the number of crossings in a landmark so far."""
-    return lambda state, landmark, crossing: state + (crossing is not None and letter.stands_for(crossing))
-
-
-def _crossing(paths: Paths, name: str) -> Letter:
-    """The landmark of this name. Raises ValueError where no path crosses a step in it."""
-    letter = landmark(name)
-    marks = {m for c, _, x in paths.edges() for m in paths.marks(c, x) if m and m.crosses}
-    if not any(map(letter.stands_for, marks)):
-        known = {mark.name for mark in marks}
-        timeless = all(node.place.step is None for node in paths.order.values())
-        found = (
-            f"{LOOP}, for no operation is at a time step" if timeless else f"paths cross in {', '.join(sorted(known))}"
-        )
-        raise ValueError(f"no path crosses a step in {name!r}: {found if timeless or known else 'none crosses at all'}")
-    return letter
-
-
 def _zeros(paths: Paths) -> Array:
     return np.zeros(paths.source.shape, paths.source.dtype)
-
-
-def read_route(paths: Paths, route: Route) -> Reading:
-    """The automaton of a route, run over the graph.
-
-    Raises ValueError for a name, a scope or a step that is not there, and for too many states.
-    """
-    return _read(paths, [route], start(route), _advance_one)
-
-
-def _read(paths: Paths, routes: Sequence[Route], first: Any, advance: Advance) -> Reading:
-    _check_names(paths, routes)
-    try:
-        return read(paths, first, advance, MOST_STATES)
-    except TooManyStatesError:
-        written = ", ".join(map(str, routes))
-        raise ValueError(
-            f"the automaton of {written} needs more than {MOST_STATES} states, each of which costs a backward sweep"
-            f"{_culprit(paths, routes)}"
-        ) from None
-
-
-def _advance_one(state: Any, landmark: Mark | None, crossing: Mark | None) -> Any:
-    after = advance(state, landmark, crossing)
-    return None if after is False else after
-
-
-def _advance_all(states: Any, landmark: Mark | None, crossing: Mark | None) -> Any:
-    return tuple(advance(state, landmark, crossing) for state in states)
-
-
-def _culprit(paths: Paths, routes: Sequence[Route]) -> str:
-    """Which part of which route makes the automaton so large."""
-    for leaf in (leaf for route in routes for leaf in route.leaves()):
-        if _fits(paths, leaf):
-            continue
-        for part in sorted(ex.repetitions(leaf.parts), key=ex.written):
-            if _fits(paths, replace(leaf, parts=ex.unbounded(leaf.parts, part))):
-                return (
-                    f". It is {ex.written(part)} in {leaf} that makes so many: where it follows what is of any length, "
-                    "each time more can double them. Count from the other end, or name the step, as in h[3]"
-                )
-        return f". {leaf} alone makes so many"
-    return ". None of its parts alone makes so many, but together they do"
-
-
-def _fits(paths: Paths, route: Route) -> bool:
-    try:
-        read(paths, start(route), _advance_one, MOST_STATES)
-    except TooManyStatesError:
-        return False
-    return True
-
-
-def _check_names(paths: Paths, routes: Sequence[Route]) -> None:
-    """Raises ValueError for a letter that stands for nothing there is: more likely a slip than a question."""
-    if any(route.crosses() for route in routes) and all(node.place.step is None for node in paths.order.values()):
-        raise ValueError(f"no operation is at a time step, so nothing crosses time: {LOOP}")
-    landmarks: dict[str, set[int]] = {}
-    crossings: dict[str, set[int]] = {}
-    for consumer, _, producer in replace(paths, cut=frozenset()).edges():  # what is cut away is not unknown
-        for mark, met in zip(paths.marks(consumer, producer), (landmarks, crossings), strict=True):
-            if mark is not None:
-                met.setdefault(mark.name, set()).add(producer.index)
-    for route in routes:
-        for kind, letter in route.letters():
-            met = landmarks if kind == "along" else crossings | landmarks
-            if letter.name is not None and letter.name not in met:
-                known = ", ".join(f"{name} ({len(at)})" for name, at in sorted(met.items()))
-                unnamed = (
-                    " (_ stands for unnamed tensors that cross a step, in across only)" if letter.name == "_" else ""
-                )
-                raise ValueError(
-                    f"no landmark called {letter.name!r} lies on a path from the source to the loss, so {route} means "
-                    f"nothing here{unnamed}. There are: {known or 'none; name them with .named(...)'}"
-                )
-            _check_where(paths, letter, route)
-
-
-def _check_where(paths: Paths, letter: Letter, route: Route) -> None:
-    """Raises ValueError for a scope that is nowhere, or a step that never is."""
-    called = [node.place for node in paths.order.values() if letter.name in (None, node.name or "_")]
-    scopes = {place.scope for place in called}
-    if letter.scope and not any(f"/{letter.scope}/" in f"/{scope}/" for scope in scopes):
-        known = ", ".join(map(repr, sorted(scopes - {""}))) or "none; make them with tg.scope(...)"
-        raise ValueError(
-            f"no {letter.name!r} is in a scope {letter.scope!r}, so {route} means nothing. There are: {known}"
-        )
-    steps = [place.step for place in called if place.step is not None]
-    first, end = letter.first or 0, letter.end
-    asked = letter.first is not None or end is not None
-    if steps and asked and not any(first <= step and (end is None or step < end) for step in steps):
-        raise ValueError(
-            f"{letter.name or 'a landmark'!r} is at steps {min(steps)} to {max(steps)}, none of which {route} asks for"
-        )

@@ -17,15 +17,16 @@ import numpy.typing as npt
 
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor, seed_of
-from . import counting, explanation, heaviest, parts, report, route, scaled
+from . import counting, crossings, explanation, heaviest, parts, report, route, scaled, spectrum
 from .automaton import Paths
 from .edges import Use, uses_one_by_one
 from .explanation import Explanation
 from .flow import Flow, flow_of
 from .heaviest import TopPaths
 from .ledger import Ledger, StreamingLedger, ledger_of, streaming_ledger_of
-from .parts import Part, Spectrum
+from .parts import Part
 from .route import Route, checked
+from .spectrum import Spectrum
 from .zeros import Zero, zeros
 
 
@@ -136,7 +137,7 @@ class GradientTrace:
 
     def by_crossings(self, name: str) -> list[Part]:
         """The gradient apart by how often a path crosses time in a landmark: [exactly 0 times, exactly 1, ...]."""
-        return parts.by_crossings(self.paths, name, self.total)
+        return crossings.by_crossings(self.paths, name, self.total)
 
     def expected_detached(self, name: str, keep: float) -> Part:
         """The expected gradient where each tensor of this name is detached at random: h-detach for "h".
@@ -167,7 +168,7 @@ class GradientTrace:
 
     def spectrum(self, name: str) -> Spectrum:
         """The gradient apart by lag and by how often a path crosses time in a landmark."""
-        return parts.spectrum(self.paths, name, self.total)
+        return spectrum.spectrum(self.paths, name, self.total)
 
     def flow(self, route: Route | None = None) -> Flow:
         """The share of the gradient on every edge, conserved like a current; of the paths of a route, if given."""

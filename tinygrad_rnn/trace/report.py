@@ -16,7 +16,8 @@ from .flow import Flow
 from .heaviest import TopPaths
 from .ledger import Ledger
 from .measure import magnitude, norms_over, percent
-from .parts import Part, spectrum_of_shares
+from .parts import Part
+from .spectrum import spectrum_of_shares
 from .zeros import Zero
 
 MOST_ROWS = 40

@@ -1,0 +1,50 @@
+"""The gradient by how often a path crosses time in a landmark: of h in an LSTM, by its number of detours."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .automaton import Advance, Paths, read, split
+from .expression import Letter
+from .parts import Part
+from .reading import LOOP
+from .route import landmark
+from .scaled import log10_by_state
+
+Array = npt.NDArray[Any]
+
+
+def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
+    """The gradient, apart by how many crossings a path has in this landmark: [exactly 0, exactly 1, ...]."""
+    reading = read(paths, 0, number_of_crossings(crossing_letter(paths, name)))
+    found, zero = split(reading), np.zeros(paths.source.shape, paths.source.dtype)
+    logs = log10_by_state(reading) if any(not part.any() for part in found.values()) else {}
+    parts = []
+    for k in range(max(found, default=0) + 1):  # type: ignore[type-var, operator]
+        part = found.get(k, zero)
+        log10 = None if k not in found or part.any() else logs.get(k, -math.inf)
+        parts.append(Part(f"{k} crossings in {name}", part, whole, k in found, log10))
+    return parts
+
+
+def number_of_crossings(letter: Letter) -> Advance:
+    """The automaton whose state is the number of crossings in a landmark so far."""
+    return lambda state, landmark, crossing: state + (crossing is not None and letter.stands_for(crossing))
+
+
+def crossing_letter(paths: Paths, name: str) -> Letter:
+    """The landmark of this name. Raises ValueError where no path crosses a step in it."""
+    letter = landmark(name)
+    marks = {m for c, _, x in paths.edges() for m in paths.marks(c, x) if m and m.crosses}
+    if not any(map(letter.stands_for, marks)):
+        known = {mark.name for mark in marks}
+        timeless = all(node.place.step is None for node in paths.order.values())
+        found = (
+            f"{LOOP}, for no operation is at a time step" if timeless else f"paths cross in {', '.join(sorted(known))}"
+        )
+        raise ValueError(f"no path crosses a step in {name!r}: {found if timeless or known else 'none crosses at all'}")
+    return letter
