@@ -175,3 +175,55 @@ def test_what_arrives_at_a_weight_at_every_step_is_added_up_as_it_comes(outside)
         peaks[name] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peaks["by crossings"] < 3 * peaks["plain"]
+
+
+def two_states(steps, a, b, d, e):
+    """h' = a h + b c, c' = d h + e c, from v in h at step 0. -> a trace of the last h to v, its parts, exactly."""
+    v = tg.Tensor(1.0, requires_grad=True, name="v")
+    h, c = tg.Tensor(0.0), tg.Tensor(0.0)
+    for _, by in tg.steps([v] + [0.0] * (steps - 1)):
+        h, c = (a * h + b * c + by).named("h"), (d * h + e * c).named("c")
+    into_h, into_c = {0: Fraction(1)}, {}  # by number of crossings in h so far
+    for _ in range(steps - 1):
+        by_h, by_c = {}, {}
+        for flows, along_h, along_c in ((into_h, a, b), (into_c, d, e)):
+            for k, flow in flows.items():
+                by_h[k + 1] = by_h.get(k + 1, Fraction(0)) + flow * Fraction(along_h)
+                by_c[k] = by_c.get(k, Fraction(0)) + flow * Fraction(along_c)
+        into_h, into_c = by_h, by_c
+    return tg.trace_gradient(h, to=v), into_h
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def test_a_part_beyond_the_range_of_numbers_knows_its_logarithm_on_both_sides():
+    trace, exact = two_states(38, 2.0**30, 0.5, -0.25, 2.0**-40)
+    parts, kinds = trace.by_crossings("h"), set()
+    assert [k for k, part in enumerate(parts) if part.connected] == sorted(exact)
+    for k, flow in exact.items():
+        part, size = parts[k], log10(flow)
+        if -307.6 < size < -150:  # a number, but some of its paths underflow on their way
+            continue
+        kind = "underflowed" if size < -150 else "a number" if size < 308.2 else "overflowed"
+        kinds.add(kind)
+        if kind == "a number":
+            assert part.log10 is None
+            assert math.log10(part.norm) == pytest.approx(size, rel=1e-12)
+        else:
+            assert part.log10 == pytest.approx(size, rel=1e-12)
+            assert str(part).endswith(f"norm 10^{size:.0f} {kind}")
+    assert kinds == {"underflowed", "a number", "overflowed"}
+    often = sum(flow for k, flow in exact.items() if k >= 20)
+    halves = trace.partition({"often": tg.across(".* (h c*){20}"), "seldom": ~tg.across(".* (h c*){20}")})
+    assert halves["often"].log10 == pytest.approx(log10(often), rel=1e-12)
+    assert trace.along(".*").log10 == pytest.approx(log10(sum(exact.values())), rel=1e-12)
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def test_what_overflows_on_its_way_and_then_meets_a_0_is_exactly_0():
+    trace, exact = two_states(60, 2.0**30, 0.0, 1.0, 1.0)
+    assert [k for k, flow in exact.items() if flow] == [59]
+    parts = trace.by_crossings("h")
+    assert any(math.isnan(part.norm) for part in parts[:59])
+    for part in parts[:59]:
+        assert str(part).endswith("norm 0 exactly" if part.connected else "no path")
+    assert parts[59].log10 == pytest.approx(59 * 30 * math.log10(2), rel=1e-12)

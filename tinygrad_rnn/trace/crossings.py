@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from .automaton import Advance, Paths, read, split
 from .expression import Letter
+from .measure import has_a_norm
 from .parts import Part
 from .reading import LOOP
 from .route import landmark
@@ -22,13 +22,12 @@ def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
     """The gradient, apart by how many crossings a path has in this landmark: [exactly 0, exactly 1, ...]."""
     reading = read(paths, 0, number_of_crossings(crossing_letter(paths, name)))
     found, zero = split(reading), np.zeros(paths.source.shape, paths.source.dtype)
-    logs = log10_by_state(reading) if any(not part.any() for part in found.values()) else {}
-    parts = []
-    for k in range(max(found, default=0) + 1):  # type: ignore[type-var, operator]
-        part = found.get(k, zero)
-        log10 = None if k not in found or part.any() else logs.get(k, -math.inf)
-        parts.append(Part(f"{k} crossings in {name}", part, whole, k in found, log10))
-    return parts
+    beyond = {k for k, part in found.items() if not has_a_norm(part)}
+    logs = log10_by_state(reading) if beyond else {}
+    return [
+        Part(f"{k} crossings in {name}", found.get(k, zero), whole, k in found, logs[k] if k in beyond else None)
+        for k in range(max(found, default=0) + 1)  # type: ignore[type-var, operator]
+    ]
 
 
 def number_of_crossings(letter: Letter) -> Advance:

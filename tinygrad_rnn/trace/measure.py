@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,11 @@ def shares_of(parts: Array, whole: Array) -> Array:
     return np.asarray((parts.reshape((*table, whole.size)) / largest) @ unit / (unit @ unit))
 
 
+def has_a_norm(part: Array) -> bool:
+    """Whether a number holds the norm, with all its digits: it is not 0, and did not underflow or overflow."""
+    return bool(np.finfo(part.dtype).tiny <= norms_over(part[None], 1)[0] < math.inf)
+
+
 def percent(share: float) -> str:
     """A share as reports print it: 12.34%, 3e-09 where percents would round to 0, 0 where it is exactly that.
 
@@ -46,12 +52,14 @@ def percent(share: float) -> str:
 
 
 def magnitude(norm: float, log10: float | None = None) -> str:
-    """A norm as reports print it, in which what underflowed is never taken for 0.
+    """A norm as reports print it, in which what underflowed is never taken for 0, or what overflowed for infinite.
 
     log10: of the true norm; None where that is not known, and then neither is which of the two a 0 is.
     """
-    if norm != 0:
-        return f"{norm:.3g}"
-    if log10 is None:
-        return "0 or underflowed"
-    return "0 exactly" if log10 == -math.inf else f"10^{log10:.0f} underflowed"
+    if log10 == -math.inf and not norm > 0:  # nan is what infinity makes of 0 on the way
+        return "0 exactly"
+    if log10 is not None and not math.isfinite(norm) and math.isfinite(log10):
+        return f"10^{log10:.0f} overflowed"
+    if log10 is not None and norm < sys.float_info.min:  # of which few digits are left, if any
+        return f"10^{log10:.0f} underflowed"
+    return f"{norm:.3g}" if norm != 0 else "0 or underflowed"

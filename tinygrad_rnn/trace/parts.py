@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor
 from .automaton import Paths, Reading, split, split_jacobian
-from .measure import magnitude, norms_over, percent, shares_of
+from .measure import has_a_norm, magnitude, norms_over, percent, shares_of
 from .reading import read_route, read_routes
 from .route import Route, accepts, checked
 from .scaled import log10_of_route
@@ -26,7 +26,8 @@ class Part:
     """The gradient through a set of paths.
 
     gradient: of the source's shape. whole: the gradient through all paths. connected: False if there is no path in
-    the set, which is not the same as a gradient of 0. log10: of the norm, where that itself underflows.
+    the set, which is not the same as a gradient of 0. log10: of the norm, where no number holds that: -inf for what is
+    exactly 0, else what underflowed or overflowed.
     """
 
     route: str
@@ -70,7 +71,7 @@ def part_along(paths: Paths, route: Route, whole: Array, called: str | None = No
     reading = read_route(paths, route)
     pieces = [part for state, part in split(reading).items() if accepts(state)]
     gradient = np.asarray(sum(pieces, _zeros(paths)))
-    log10 = log10_of_route(reading, accepts) if pieces and not gradient.any() else None
+    log10 = log10_of_route(reading, accepts) if pieces and not has_a_norm(gradient) else None
     return Part(called or str(route), gradient, whole, bool(pieces), log10)
 
 
@@ -83,7 +84,7 @@ def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[
     parts = {}
     for name, route in classes.items():
         part = found.get(name, zero)
-        log10 = part_along(paths, route, whole).log10 if name in found and not part.any() else None
+        log10 = part_along(paths, route, whole).log10 if name in found and not has_a_norm(part) else None
         parts[name] = Part(f"{name}: {route}", part, whole, name in found, log10)
     return parts
 
