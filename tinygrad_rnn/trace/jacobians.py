@@ -195,7 +195,7 @@ def partial_jacobian(of: State, by: State, cut: Sequence[Tensor] = ()) -> list[A
     found = sweep(order, seeds, [x.index for x in by], at_edge=stop)
     zeros = np.zeros(size)
     return [
-        np.reshape(found[x.index], (size, -1)) if x.index in found else np.outer(zeros, np.ones(x.size)) for x in by
+        np.reshape(found[x.index], (size, x.size)) if x.index in found else np.outer(zeros, np.ones(x.size)) for x in by
     ]
 
 

@@ -26,6 +26,7 @@ from .heaviest import TopPaths
 from .ledger import Ledger, StreamingLedger, ledger_of, streaming_ledger_of
 from .parts import Part
 from .route import Route, checked
+from .segments import Unit
 from .spectrum import Spectrum
 from .zeros import Zero, zeros
 
@@ -193,7 +194,7 @@ class GradientTrace:
     def top_paths(
         self,
         k: int = 5,
-        unit: heaviest.Unit = "state",
+        unit: Unit = "state",
         by: heaviest.By = "norm",
         within: Route | None = None,
         most_expansions: int = 100_000,
