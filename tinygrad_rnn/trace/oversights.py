@@ -39,9 +39,9 @@ def _no_steps(order: dict[int, Any]) -> list[str]:
 
 def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
     """One loss that reads many steps hides the lags: it has one step, they have many."""
+    carried = any(is_running_sum(x, node) for node in order.values() for x in node.inputs if x.index in order)
     for loss in losses:
-        carried = any(is_running_sum(x, node) for node in order.values() for x in node.inputs if x.index in order)
-        if len(steps_read(order, loss)) > 1 or carried:
+        if carried or len(steps_read(order, loss)) > 1:
             return [
                 f"{describe(loss)}, adds up the losses of several steps, and its lags are counted from the last of "
                 "them. To count each from its own step, pass the list of losses: tg.trace_gradient(losses, to=...)."
