@@ -1,6 +1,7 @@
 """Diagnoses of models whose trouble is known."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -39,7 +40,9 @@ def test_a_plain_rnn_vanishes_by_the_factor_that_its_gradient_shows():
     states = [node for node in tg.trace_gradient(loss, to=_earliest(loss)).paths.order.values() if node.name == "h"]
     norms = [np.linalg.norm(tg.grad(loss, h)) for h in states[:-1]]
     assert np.allclose([found.log10_crossing[t] for t in range(39)], np.log10(norms), rtol=1e-9)
-    assert found.factor == pytest.approx(np.exp(np.polyfit(-np.arange(39), np.log(norms), 1)[0]), rel=1e-9)
+    change = norms[0] / np.linalg.norm(tg.grad(loss, states[-1]))
+    assert found.factor == pytest.approx(change ** (1 / 39), rel=1e-9)
+    assert f"changes by a factor of 10^{math.log10(change):.1f}, which is {found.factor:.3g} a step" in str(found)
     assert "orthogonal" in str(found)
 
 
@@ -142,3 +145,264 @@ def test_a_gradient_that_is_not_finite_is_not_judged():
         found = tg.diagnose(h.sum())
     assert found.verdict == "not finite"
     assert "detect_anomaly" in str(found)
+    assert "it becomes NaN" in str(found)
+
+
+def test_a_slope_that_is_infinite_is_found_at_its_step():
+    h = tg.Tensor(np.full(3, 0.5), requires_grad=True)
+    with np.errstate(divide="ignore"):
+        for t, _ in tg.steps(range(15)):
+            h = (((h - h.detach()).sqrt() + 1.0) if t == 7 else 0.5 * h).named("h")
+        found = tg.diagnose(h.sum())
+    assert found.verdict == "not finite"
+    assert "at step 6, on its way back, it becomes infinite" in str(found)
+
+
+def chain(factors):
+    """h_t = factor_t h_{t-1}, one unit, so dL/dh_t is the product of the factors of later steps."""
+    h = tg.Tensor(0.0, requires_grad=True)
+    for _, factor in tg.steps(np.asarray(factors, dtype=float)):
+        h = (h * factor).named("h")
+    return h
+
+
+def ones_but(at, factor, steps=40):
+    return [factor if t == at else 1.0 for t in range(steps)]
+
+
+CHAINS = {  # the factors of steps 0 to 39 -> verdict, log10 of dL/dh_0 by dL/dh_39, lag from which 1 % or less is left
+    "none": ([1.0] * 40, "healthy", 0, None),
+    "one factor, into the first step": (ones_but(1, 1e-4), "vanishing", -4, 39),
+    "one factor, half-way": (ones_but(20, 1e-4), "vanishing", -4, 20),
+    "one factor, at the last step": (ones_but(39, 1e-4), "vanishing", -4, 1),
+    "one factor, not quite a hundredth": (ones_but(20, 0.011), "healthy", math.log10(0.011), None),
+    "one large factor": (ones_but(20, 1e4), "exploding", 4, None),
+    "constant": ([0.5] * 40, "vanishing", 39 * math.log10(0.5), 7),
+    "constant and growing": ([1.5] * 40, "exploding", 39 * math.log10(1.5), None),
+    "up and down": ([2.0, 0.5] * 20, "healthy", math.log10(0.5), None),
+    "grows, then shrinks to where it was": ([0.1] * 20 + [10.0] * 20, "exploding", 1, None),
+    "grows a little, then vanishes": ([0.1] * 37 + [10.0] * 3, "vanishing", -33, 9),
+    "shrinks, then grows to where it was": ([10.0] * 20 + [0.1] * 20, "healthy", -1, None),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_the_verdict_is_that_of_the_whole_way_wherever_on_it_the_factors_are(name):
+    factors, verdict, change, gone = CHAINS[name]
+    found = tg.diagnose(chain(factors))
+    assert found.verdict == verdict
+    assert math.log10(found.factor) * 39 == pytest.approx(change, abs=1e-9)
+    assert "from step 39 back to step 0" in found.sentences[0]
+    assert str(found).count("left at lag") == (gone is not None)
+    assert gone is None or f"left at lag {gone} and beyond, from step {39 - gone} back" in str(found)
+
+
+def test_what_happens_between_the_ends_of_the_way_is_said():
+    assert "at step 19, it is as small as 10^-20.0 times" in str(tg.diagnose(chain([10.0] * 20 + [0.1] * 20)))
+    assert "at step 19, it is as large as 10^20.0 times" in str(tg.diagnose(chain([0.1] * 20 + [10.0] * 20)))
+    assert "On the way" not in str(tg.diagnose(chain([0.5] * 40)))
+
+
+def test_one_rate_is_healthy_over_5_steps_and_vanishes_over_500_and_both_say_how_far_it_reaches():
+    short, long = (tg.diagnose(chain([0.8] * steps)) for steps in (5, 500))
+    assert (short.verdict, long.verdict) == ("healthy", "vanishing")
+    assert short.factor == pytest.approx(0.8)
+    assert long.factor == pytest.approx(0.8)
+    assert "healthy from end to end of 4 steps" in str(short)
+    assert "at this rate 1 % of it would be left after 20.6 steps" in str(short)
+    assert "less than 1 % of it is left at lag 21 and beyond" in str(long)
+
+
+@pytest.mark.parametrize("losses", ["of the last step", "a list", "a sum", "a running sum"])
+def test_a_network_that_runs_backwards_in_time_is_judged_like_one_that_runs_forwards(losses):
+    def found(reverse):
+        cell, h, xs = nn.RNNCell(4, 8, rng=0), tg.Tensor(np.zeros(8)), np.random.default_rng(0).normal(size=(30, 4))
+        each, running = [], 0.0
+        for _, x in tg.steps(xs[::-1] if reverse else xs, reverse=reverse):
+            h = cell(x, h)
+            each.append(h.sum())
+            running = running + each[-1]
+        made = {"of the last step": each[-1], "a list": each, "a sum": sum(each), "a running sum": running}
+        return tg.diagnose(made[losses])
+
+    one, other = found(False), found(True)
+    assert one.verdict == other.verdict == "vanishing"
+    assert other.factor == pytest.approx(one.factor, rel=1e-9)
+    assert "from step 29 back to step 0" in str(one)
+    assert "from step 0 back to step 29" in str(other)
+
+
+def test_a_bidirectional_network_is_judged_by_the_larger_of_its_two_ways():
+    both = nn.RNN(4, 8, bidirectional=True, rng=0)
+    outputs, _ = both(np.random.default_rng(0).normal(size=(21, 4)))
+    middle = tg.diagnose(outputs[10].sum())
+    assert middle.verdict == "vanishing"
+    assert set(middle.log10_crossing) == set(range(21)) - {10}
+    ends = max(middle.log10_crossing[0], middle.log10_crossing[20])
+    assert math.log10(middle.factor) * 10 == pytest.approx(ends - math.log10(math.sqrt(16)), rel=1e-9)
+
+
+def test_no_path_exactly_0_underflow_overflow_and_not_a_number_are_said_in_different_words():
+    dead, small, large = ones_but(20, 0.0), [1e-20] * 40, [1e20] * 40
+    said = {
+        "exactly 0": str(tg.diagnose(chain(dead))),
+        "underflows": str(tg.diagnose(chain(small))),
+        "overflows": str(tg.diagnose(chain(large))),
+        "NaN": str(tg.diagnose(chain([1.0] * 30) * math.nan)),
+        "leads to the loss": str(tg.diagnose(_cut_at(10))),
+    }
+    for word, text in said.items():
+        assert {other for other in said if other in text} == {word}
+    assert "From step 19 on back in time the gradient is exactly 0" in said["exactly 0"]
+    assert "At step 22 it is too small for float64, whose numbers end at 10^-323" in said["underflows"]
+    assert "At step 23 it is too large for float64, whose numbers end at 10^308" in said["overflows"]
+    assert tg.diagnose(chain(dead)).verdict == "zero"
+    assert tg.diagnose(chain(small)).verdict == "vanishing"
+    assert tg.diagnose(chain(large)).verdict == "exploding"
+
+
+def _cut_at(step):
+    h = tg.Tensor(1.0, requires_grad=True)
+    w = tg.Tensor(0.9, requires_grad=True)
+    for t, _ in tg.steps(range(20)):
+        h = ((h.detach() if t == step else h) * w).named("h")
+    return h
+
+
+def gated(gates, steps=40):
+    """c_t = f c_{t-1} + x w with constant gates, each a sigmoid."""
+    logit = tg.Tensor(np.log(gates / (1 - gates)), requires_grad=True)
+    c = tg.Tensor(np.zeros(gates.shape))
+    for _ in tg.steps(range(steps)):
+        f = logit.sigmoid().named("f")
+        c = (f * c + 1.0).named("c")
+    return c.sum()
+
+
+def test_of_gates_the_geometric_mean_is_given_and_the_units_that_stay_open():
+    gates = np.full(32, 0.1)
+    gates[5] = 0.999
+    found = str(tg.diagnose(gated(gates)))
+    mean = (0.999 * 0.1**31) ** (1 / 32)
+    assert f"f multiplies c from step to step, by {mean:.3g} in the geometric mean" in found
+    assert f"halves a gradient in {tg.half_life(gates):.1f} steps" in found
+    assert "1 of 32 units stay open (they let 1 % or more through over all 39 steps)" in found
+    assert f"the most open lets {0.999**39:.2g} through" in found
+    assert "64 units" in str(tg.diagnose(gated(np.stack([gates, gates]))))
+
+
+def test_a_gate_that_is_shut_or_quite_open_is_said_without_a_warning():
+    for logit, words in ((-800.0, "by 0 in the geometric mean"), (40.0, "which lets all through")):
+        f0, c = tg.Tensor(np.full(3, logit), requires_grad=True), tg.Tensor(np.zeros(3))
+        h = tg.Tensor(np.zeros(3))
+        for _ in tg.steps(range(5)):
+            f = f0.sigmoid().named("f")
+            c, h = (f * c + h + f0).named("c"), (0.5 * h + f0).named("h")
+        assert words in str(tg.diagnose((c + h).sum()))
+
+
+NOT_READ = "but no step reads that of the step before"
+
+
+def lstm_that_hands_on(name, steps=10, batch=(), learned=False, inside=lambda t: None):
+    """Each step reads the initial h, or c, instead of the last one."""
+    rng = np.random.default_rng(0)
+    cell = nn.LSTMCell(4, 16, rng=rng)
+    h0, c0 = (tg.Tensor(rng.normal(size=(*batch, 16)), requires_grad=learned) for _ in "hc")
+    h, c, hs = h0, c0, []
+    for _, x in tg.steps(rng.normal(size=(steps, *batch, 4))):
+        h, c = cell(x, {"h": (h, c0), "c": (h0, c), "both": (h, c)}[name])
+        hs.append(h)
+    return hs
+
+
+@pytest.mark.parametrize("learned", [True, False])
+@pytest.mark.parametrize("batch", [(), (16,)])
+@pytest.mark.parametrize(("handed_on", "left"), [("h", "c"), ("c", "h")])
+def test_of_two_states_the_one_that_is_not_handed_on_is_named(handed_on, left, batch, learned):
+    hs = lstm_that_hands_on(handed_on, batch=batch, learned=learned)
+    for loss in (hs[-1].sum(), [h.sum() for h in hs]):
+        (sentence,) = [said for said in tg.diagnose(loss).sentences if NOT_READ in said]
+        assert f"«{left}»" in sentence
+        assert f"shape {(*batch, 16)}" in sentence
+    right = lstm_that_hands_on("both", batch=batch, learned=learned)
+    assert NOT_READ not in str(tg.diagnose(right[-1].sum()))
+
+
+def test_the_layer_whose_state_is_not_handed_on_is_named():
+    rng = np.random.default_rng(0)
+    cells, zero = [nn.LSTMCell(4, 4, rng=rng) for _ in range(2)], tg.Tensor(np.zeros(4))
+    states = [(zero, zero), (zero, zero)]
+    for _, x in tg.steps(rng.normal(size=(6, 4))):
+        for k, cell in enumerate(cells):
+            with tg.scope(f"layer{k}"):
+                states[k] = cell(x, states[k] if k == 0 else (states[k][0], zero))
+            x = states[k][0]
+    (sentence,) = [said for said in tg.diagnose(x.sum()).sentences if NOT_READ in said]
+    assert "«layer1/c»" in sentence
+
+
+def handwritten(kind, steps=6, size=4):
+    """Cells with much in them that never crosses, and tensors that every step reads."""
+    rng = np.random.default_rng(0)
+    w = [tg.Tensor(rng.normal(size=(size, size)), requires_grad=True) for _ in range(8)]
+    b = [tg.Tensor(rng.normal(size=size), requires_grad=True) for _ in range(4)]
+    mask, context = tg.Tensor(np.array([2.0, 0.0, 2.0, 2.0])), tg.Tensor(rng.normal(size=size))
+    h = c = tg.Tensor(np.zeros(size))
+    for _, x in tg.steps(rng.normal(size=(steps, size))):
+        if kind == "dropout, the same mask at each step":
+            x = (mask * (w[0] @ x).sigmoid()).named("x")
+        if kind == "a context at each step":
+            x = (w[0] @ context + w[6] @ x).named("a")
+        if kind == "a peephole":
+            x = x + b[3] * c
+        i, f, o = ((w[k] @ x + w[k + 3] @ h + b[k]).sigmoid().named("ifo"[k]) for k in range(3))
+        g = (w[6] @ x + w[7] @ h).tanh().named("g")
+        c = (f * c + i * g).named("c")
+        m = c.tanh().named("m")
+        h = (o * m).named("h")
+        y = (context * (w[7] @ h).sigmoid() + b[0]).named("y")
+    return y.sum()
+
+
+@pytest.mark.parametrize(
+    "kind", ["plain", "dropout, the same mask at each step", "a context at each step", "a peephole"]
+)
+def test_gates_outputs_masks_and_contexts_never_cross_and_are_fine(kind):
+    assert NOT_READ not in str(tg.diagnose(handwritten(kind)))
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 3}, {"bidirectional": True, "num_layers": 2}])
+def test_layers_of_all_kinds_hand_on_their_states(kind, options):
+    rng = np.random.default_rng(0)
+    layers = kind(4, 4, rng=rng, **options)
+    first, _ = layers(rng.normal(size=(6, 4)))
+    second, _ = kind(first.shape[1], 4, rng=rng)(first, start=6)  # an encoder and a decoder
+    for loss in (first[-1].sum(), first.sum(), second[-1].sum(), [h.sum() for h in second]):
+        assert NOT_READ not in str(tg.diagnose(loss))
+
+
+def test_a_list_of_losses_costs_in_proportion_to_its_length():
+    def calls(steps):
+        count, loss = 0, list(_states(steps))
+
+        def note(frame, event, argument):
+            nonlocal count
+            count += event == "call"
+
+        sys.setprofile(note)
+        try:
+            tg.diagnose(loss)
+        finally:
+            sys.setprofile(None)
+        return count
+
+    assert calls(400) < 2.2 * calls(200)
+
+
+def _states(steps):
+    h, w = tg.Tensor(1.0), tg.Tensor(0.9, requires_grad=True)
+    for _ in tg.steps(range(steps)):
+        h = (w * h).named("h")
+        yield h

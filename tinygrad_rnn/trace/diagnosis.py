@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.sweep import tape
+from ..engine.sweep import sweep, tape
 from ..engine.tensor import Tensor, seed_of
 from .automaton import crosses
-from .oversights import after_the_loop, is_running_sum, last_steps, warnings_about
+from .measure import norms_over
+from .oversights import after_the_loop, is_running_sum, last_steps, states_not_handed_on, warnings_about
 from .reading import LOOP
+from .recurrence import Gate, gates_of, recurrent_weights
 from .scaled import Scaled, added, log10_of, sweep_scaled, unscaled
 from .zeros import zeros
 
 Array = npt.NDArray[Any]
 Logs = dict[int, float]  # by step
-MUCH = 2.0  # decades: over the whole sequence the gradient may change by a factor of 100 and still be called healthy
+MUCH = 2.0  # decades: by a factor of 100 the gradient may change, over the whole way, and still be called healthy
 
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis:
     """What `diagnose` found.
 
-    verdict: "vanishing", "exploding", "healthy", "zero", "not finite", "broken" (nothing crosses time) or "one step".
-    factor: by how much the gradient that crosses a step boundary changes a step, back in time; nan if none does.
-    log10_crossing: by step t, log10 of the norm of the gradient that flows into step t from later steps.
+    verdict: "vanishing", "exploding", "healthy", "zero" (exactly 0, at the end of the way at the latest), "not finite",
+    "broken" (nothing crosses time) or "one step" (too short to be judged).
+    factor: by how much the norm changes a step, back in time: the geometric mean over the whole way. nan if unknown.
+    log10_crossing: by step t, log10 of the norm of the gradient that flows into step t from other steps.
     by_name: the same, by the landmark in which it crosses. sentences: what to say, with the numbers.
     """
 
@@ -48,10 +51,14 @@ class Diagnosis:
 def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
     """What the gradient of a loss does on its way back through time, and what to try.
 
+    Compared are the norms of dL/ds_t, s_t the state after step t: at the last step, and at all that the gradient gets
+    to from there. The verdict is "vanishing" where at the far end of the way the norm is less than 1 % of that at the
+    last step; "exploding" where anywhere on the way it is more than 100 times as large; the stronger of the two, if it
+    is both; else "healthy". It is about this length: at one and the same factor a step, 5 steps may be healthy while
+    500 are not. A state without a name is not known at the last step itself: the way then begins at the step before.
+
     Where there are losses at several steps, in a list or in a sum, it is that of the last: the others send gradient of
-    their own into every step, which would hide how that of each fades. The verdict is about the whole way: "vanishing"
-    where the norm of what crosses the step boundaries falls by more than a factor of 100 from the last boundary to the
-    first, "exploding" where it grows by more, else "healthy".
+    their own into every step, which would hide how that of each fades.
     """
     losses = tuple(loss) if isinstance(loss, (list, tuple)) else (loss,)
     for one in losses:
@@ -60,28 +67,47 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
         seed_of(one, None)
     order = tape(losses)
     steps = sorted({node.place.step for node in order.values() if node.place.step is not None})
-    logs, by_name, others = _crossings(order, losses)
-    if not logs:
-        return Diagnosis(*_nothing_crosses(steps), {}, {}, (_why_nothing_crosses(steps),))
-    if max(logs.values()) == -math.inf:
-        born = zeros(losses, order)[:1]
-        said = "The gradient that crosses time is exactly 0" + "".join(f": {zero}" for zero in born) + "."
-        return Diagnosis("zero", math.nan, logs, by_name, (said,))
-    if any(math.isnan(log) or log == math.inf for log in logs.values()):
-        said = "The gradient is not finite: run the model inside `with tg.detect_anomaly():`, which says where from."
-        return Diagnosis("not finite", math.nan, logs, by_name, (said,))
-    verdict, factor, said = _trend(logs)
-    gates = _gates(order)
-    sentences = [said, *others, _by_name(logs, by_name), *_cut(steps), *map(str, gates), *_advice(verdict, gates)]
-    sentences += [f"Warning: {sentence}" for sentence in warnings_about(order, losses)]
-    return Diagnosis(verdict, factor, logs, by_name, tuple(sentences))
+    found = _crossings(order, losses)
+    if not found.logs:
+        verdict = "one step" if steps in ([], [0]) else "broken"
+        return Diagnosis(verdict, math.nan, {}, {}, (_why_nothing_crosses(steps),))
+    way = _way(found)
+    verdict, factor, sentences = _judged(way, order, losses)
+    if verdict != "not finite":
+        half_broken, gates = states_not_handed_on(order), gates_of(order)
+        sentences = [
+            *half_broken,
+            *sentences,
+            *_out_of_range(way, losses[0].dtype),
+            *found.said,
+            *_along(found),
+            *_cut(steps),
+            *map(str, gates),
+            *([] if half_broken else _advice(verdict, gates, order)),
+            *(f"Warning: {sentence}" for sentence in warnings_about(order, losses)),
+        ]
+    return Diagnosis(verdict, factor, found.logs, found.by_name, tuple(sentences))
 
 
-def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[Logs, dict[str, Logs], list[str]]:
-    """log10 of the norm of what flows into each step from another, altogether and by the name of what it flows into;
-    and a sentence where there are losses that were left out."""
-    ends = last_steps(order)
-    last = max(ends.get(loss.index, -1) for loss in losses)
+@dataclass(frozen=True)
+class _Crossings:
+    """last: the step of the loss. start: log10 of |dL/ds_last|, or None where that is not known.
+
+    logs, by_name: as in a Diagnosis. said: a sentence where there are losses that were left out.
+    """
+
+    last: int
+    start: float | None = None
+    logs: Logs = field(default_factory=dict)
+    by_name: dict[str, Logs] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
+
+
+def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> _Crossings:
+    """What flows from step to step, of the gradient of the last loss alone."""
+    latest = max if _leads_forward(order) else min  # a network that only runs backwards ends at its first step
+    ends = last_steps(order, latest)
+    last = latest((ends[loss.index] for loss in losses if loss.index in ends), default=-1)
     seeds: dict[int, Array] = {}
     for loss in losses:
         if ends.get(loss.index, -1) == last:
@@ -98,40 +124,201 @@ def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[Logs,
         return part
 
     sweep_scaled(order, unscaled(seeds), cross)
-    entered: dict[int, list[Scaled]] = {}
-    by_name: dict[str, dict[int, list[Scaled]]] = {}
+    at: dict[int, list[float]] = {}
+    by_name: dict[str, dict[int, list[float]]] = {}
     for index, parts in sorted(arrived.items()):
-        step, together = order[index].place.step, added(parts)
-        entered.setdefault(step, []).append(together)
-        by_name.setdefault(order[index].name or "_", {}).setdefault(step, []).append(together)
+        step, name = order[index].place.step, order[index].name or "_"
+        log = float(log10_of([parts[0] if len(parts) == 1 else added(parts)])[0])
+        at.setdefault(step, []).append(log)
+        by_name.setdefault(name, {}).setdefault(step, []).append(log)
+    states = {(order[index].name, order[index].place.scope) for index in arrived if order[index].name}
     several = left_out or len(seeds) < len({loss.index for loss in losses})
     said = f"That is the gradient of the last loss, at step {last}, alone: those of other steps would hide it."
-    return _logs(entered), {name: _logs(at) for name, at in by_name.items()}, [said] if several else []
+    return _Crossings(
+        last,
+        _start(order, seeds, states, last, left_out) if states else None,
+        _together(at),
+        {name: _together(found) for name, found in by_name.items()},
+        (said,) if several else (),
+    )
+
+
+def _leads_forward(order: dict[int, Any]) -> bool:
+    edges = ((x, node) for node in order.values() for x in node.inputs if x.index in order and crosses(x, node))
+    return any(x.place.step < node.place.step for x, node in edges)
 
 
 def _from_other_losses(order: dict[int, Any], losses: tuple[Tensor, ...], last: int) -> set[tuple[int, int]]:
-    """The edges (consumer, slot) by which a sum of losses reads steps before the last."""
+    """The edges (consumer, slot) by which a sum of losses reads other steps than the last."""
     outside = {node.index for loss in losses for node in after_the_loop(order, loss)}
-    into_earlier, carried, states = set(), set(), False
+    into_others, carried, states = set(), set(), False
     for node in order.values():
         for slot, x in enumerate(node.inputs):
             if x.index not in order:
                 continue
-            if node.index in outside and x.place.step is not None and x.place.step < last:
-                into_earlier.add((node.index, slot))
+            if node.index in outside and x.place.step not in (None, last):
+                into_others.add((node.index, slot))
             elif is_running_sum(x, node):
                 carried.add((node.index, slot))
             else:
                 states = states or crosses(x, node)
-    return into_earlier | carried if states else into_earlier  # or what looks like a sum is the only state there is
+    return into_others | carried if states else into_others  # or what looks like a sum is the only state there is
 
 
-def _logs(parts: dict[int, list[Scaled]]) -> Logs:
-    return {step: float(log10_of(parts[step])[0]) for step in sorted(parts)}
+def _start(
+    order: dict[int, Any],
+    seeds: dict[int, Array],
+    states: set[tuple[str | None, str]],
+    last: int,
+    left_out: set[tuple[int, int]],
+) -> float | None:
+    """log10 of |dL/ds_last|. The tensors of the state are coordinates of their own: what flows on from one of them,
+    from h to the c that it was made of, is not counted again."""
+    ends = [x for x in order.values() if x.place.step == last and (x.name, x.place.scope) in states]
+    if not ends:
+        return None
+    walls = {x.index for x in ends}
+
+    def straight(consumer: Any, slot: int, part: Array) -> Array | None:
+        on = consumer.index in walls or (consumer.index, slot) in left_out or crosses(consumer.inputs[slot], consumer)
+        return None if on else part
+
+    there = tape([order[index] for index in seeds], ends)
+    begin = {index: seed[0] for index, seed in seeds.items() if index in there}
+    found = sweep(there, begin, walls, dict.fromkeys(there, straight))
+    sizes = [np.ravel(part).astype(np.float64) for part in found.values()]
+    return _log10(float(norms_over(np.concatenate(sizes)[None], 1)[0])) if sizes else -math.inf
 
 
-def _nothing_crosses(steps: list[int]) -> tuple[str, float]:
-    return ("one step" if steps in ([], [0]) else "broken"), math.nan
+def _together(logs: dict[int, list[float]]) -> Logs:
+    """By step: log10 of the norm of what has these norms side by side."""
+    return {step: _hypotenuse(logs[step]) for step in sorted(logs)}
+
+
+def _hypotenuse(logs: list[float]) -> float:
+    top = max(logs)
+    if len(logs) == 1 or not math.isfinite(top):
+        return math.nan if any(map(math.isnan, logs)) else top
+    return top + math.log10(math.fsum(10 ** (2 * (log - top)) for log in logs)) / 2
+
+
+def _log10(x: float) -> float:
+    return math.log10(x) if x > 0 else math.nan if math.isnan(x) else -math.inf
+
+
+class _Point(NamedTuple):
+    """How large dL/ds is at a step, and how many steps from the last that is."""
+
+    lag: int
+    step: int
+    log: float
+
+
+def _way(found: _Crossings) -> list[_Point]:
+    """From the last step to the farthest. Where it leads both ways in time, at each lag the larger of the two."""
+    points: dict[int, _Point] = {}
+    for step, log in found.logs.items():
+        lag = abs(found.last - step)
+        if lag not in points or not log <= points[lag].log:
+            points[lag] = _Point(lag, step, log)
+    if found.start is not None:
+        points[0] = _Point(0, found.last, found.start)
+    return [points[lag] for lag in sorted(points)]
+
+
+def _judged(way: list[_Point], order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[str, float, list[str]]:
+    """The verdict, the factor a step, and the sentences that say why."""
+    for point in way:
+        if math.isnan(point.log) or point.log == math.inf:
+            what = "NaN (not a number)" if math.isnan(point.log) else "infinite"
+            said = (
+                f"The gradient is not finite: at step {point.step}, on its way back, it becomes {what}. Run the model "
+                "inside `with tg.detect_anomaly():`, which says where from."
+            )
+            return "not finite", math.nan, [said]
+    alive = [point for point in way if point.log > -math.inf]
+    if not alive:
+        born = zeros(losses, order)[:1]
+        said = "The gradient that crosses time is exactly 0" + "".join(f": {zero}" for zero in born) + "."
+        return "zero", math.nan, [said]
+    begin, end, peak = alive[0], alive[-1], max(alive, key=lambda point: point.log)
+    sentences = []
+    dead = [point for point in way if point.lag > end.lag]
+    if dead:
+        sentences.append(_dies(dead[0], order, losses))
+    if end is begin:
+        short = "The gradient crosses too few step boundaries to speak of a trend."
+        return "zero" if dead else "one step", math.nan, [*sentences, short]
+    fall, rise = begin.log - end.log, peak.log - begin.log
+    rate = -fall / (end.lag - begin.lag)
+    verdict = "exploding" if rise > max(MUCH, fall) else "vanishing" if fall > MUCH else "healthy"
+    sentences += [_over_all(verdict, begin, end, rate, way), *_on_the_way(alive)]
+    return "zero" if dead else verdict, _power(rate), sentences
+
+
+def _over_all(verdict: str, begin: _Point, end: _Point, rate: float, way: list[_Point]) -> str:
+    change, steps = end.log - begin.log, end.lag - begin.lag
+    verb = {"vanishing": "vanishes", "exploding": "explodes"}.get(
+        verdict, f"is healthy from end to end of {steps} steps"
+    )
+    said = (
+        f"The gradient {verb}: from step {begin.step} back to step {end.step} its norm changes by a factor of "
+        f"{_number(change)}, which is {_number(rate)} a step"
+    )
+    if verdict == "vanishing":
+        left = next(point for point in reversed(way) if point.log >= begin.log - MUCH)
+        gone = next(point for point in way if point.lag > left.lag)
+        return f"{said}; less than 1 % of it is left at lag {gone.lag} and beyond, from step {gone.step} back."
+    reach = MUCH / abs(rate) if rate else math.inf
+    if verdict == "healthy" and reach < 10_000:
+        then = "1 % of it would be left" if rate < 0 else "it would be 100 times as large"
+        return f"{said}; at this rate {then} after {reach:.3g} steps."
+    return f"{said}."
+
+
+def _on_the_way(alive: list[_Point]) -> list[str]:
+    """Where it is much larger or much smaller than at both ends."""
+    begin, end = alive[0], alive[-1]
+    peak, low = max(alive, key=lambda point: point.log), min(alive, key=lambda point: point.log)
+    said = "On the way, at step {}, it is as {} as {} times that at step {}."
+    found = []
+    if peak.log > max(begin.log, end.log) + MUCH:
+        found.append(said.format(peak.step, "large", _number(peak.log - begin.log), begin.step))
+    if low.log < min(begin.log, end.log) - MUCH:
+        found.append(said.format(low.step, "small", _number(low.log - begin.log), begin.step))
+    return found
+
+
+def _dies(point: _Point, order: dict[int, Any], losses: tuple[Tensor, ...]) -> str:
+    """The sentence on a gradient that is exactly 0 from a step on, with the reason where that can be told."""
+    states = [x for x in order.values() if x.place.step == point.step]
+    born = [zero for zero in zeros(losses, tape(losses, states)) if "underflowed" not in zero.why]
+    return f"From step {point.step} on back in time the gradient is exactly 0" + (f": {born[-1]}." if born else ".")
+
+
+def _out_of_range(way: list[_Point], dtype: Any) -> list[str]:
+    """Where the gradient is there, but backward() cannot give it."""
+    info, found = np.finfo(dtype), []
+    low, high = (float(np.log10(np.longdouble(x))) for x in (info.smallest_subnormal, info.max))
+    for what, limit, goes, there in (
+        ("small", low, "underflows, as a rule to 0", [point for point in way if -math.inf < point.log < low]),
+        ("large", high, "overflows to inf", [point for point in way if point.log > high]),
+    ):
+        if there:
+            found.append(
+                f"At step {there[0].step} it is too {what} for {dtype}, whose numbers end at 10^{limit:.0f}: there "
+                f"backward() {goes}, while what is said here is right."
+            )
+    return found
+
+
+def _power(log: float) -> float:
+    return 10.0**log if log < 308 else math.inf
+
+
+def _number(log: float) -> str:
+    """10^log, written out where that is short."""
+    return f"{10**log:.3g}" if abs(log) < 4 else f"10^{log:.1f}"
 
 
 def _why_nothing_crosses(steps: list[int]) -> str:
@@ -146,28 +333,6 @@ def _why_nothing_crosses(steps: list[int]) -> str:
     )
 
 
-def _trend(logs: Logs) -> tuple[str, float, str]:
-    known = [(step, log) for step, log in logs.items() if log > -math.inf]
-    if len(known) < 2:
-        return "healthy", math.nan, "The gradient crosses too few step boundaries to speak of a trend."
-    steps, values = np.transpose(known)
-    slope = float(np.polyfit(-steps, values, 1)[0])  # decades per step back in time
-    factor, span = 10.0**slope, int(steps[-1] - steps[0])
-    change = slope * span
-    verdict = "vanishing" if change < -MUCH else "exploding" if change > MUCH else "healthy"
-    words = {"vanishing": "vanishes", "exploding": "explodes", "healthy": "is healthy"}
-    said = (
-        f"The gradient {words[verdict]}: from step to step back in time its norm changes by a factor of {factor:.3g}, "
-        f"over {span} steps by 10^{change:.1f}"
-    )
-    left = math.log(0.01) / math.log(factor) if factor < 1 else math.inf
-    if verdict == "vanishing":
-        said += f"; 1 % of it is left after {left:.1f} steps"
-    elif left < 100:
-        said += f"; at this rate 1 % of it would be left after {left:.1f} steps"
-    return verdict, factor, said + "."
-
-
 def _cut(steps: list[int]) -> list[str]:
     """What an author who detached the state once would like to be told."""
     if steps[0] == 0:
@@ -175,52 +340,38 @@ def _cut(steps: list[int]) -> list[str]:
     return [f"No step before {steps[0]} leads to the loss: was the state detached there?"]
 
 
-def _by_name(logs: Logs, by_name: dict[str, Logs]) -> str:
+def _along(found: _Crossings) -> list[str]:
     """Along which states it goes: half-way, and over all step boundaries."""
+    logs, by_name = found.logs, found.by_name
+    if max(logs.values()) == -math.inf:
+        return []
     middle = sorted(logs)[len(logs) // 2]
-    parts = [f"10^{at[middle]:.1f} in {name}" for name, at in sorted(by_name.items()) if middle in at]
+    parts = [f"{_size(at[middle])} in {_called(name)}" for name, at in sorted(by_name.items()) if middle in at]
     said = f"Half-way, into step {middle}, the norm of what crosses is {', '.join(parts)}."
     if len(by_name) < 2:
-        return said
+        return [said]
     most = {step: max(at.get(step, -math.inf) for at in by_name.values()) for step in logs}
     ahead = {name: sum(log >= most[step] for step, log in at.items()) for name, at in by_name.items()}
     route = max(ahead, key=lambda name: ahead[name])
-    return (
-        f"{said} It goes along {route} above all, into {ahead[route]} of {len(logs)} steps more than along any other."
-    )
+    most_of_it = f"into {ahead[route]} of {len(logs)} steps more than along any other"
+    return [f"{said} It goes along {_called(route)} above all, {most_of_it}."]
 
 
-@dataclass(frozen=True)
-class Gate:
-    """A named tensor that multiplies a state on its way from one step to the next, such as f of an LSTM."""
-
-    name: str
-    state: str
-    mean: float
-
-    def __str__(self) -> str:
-        life = math.log(2) / -math.log(self.mean) if 0 < self.mean < 1 else math.inf
-        return (
-            f"{self.name} multiplies {self.state} from step to step; it is {self.mean:.2f} on average, which alone "
-            f"would halve a gradient in {life:.1f} steps."
-        )
+def _called(name: str) -> str:
+    return "a state without a name" if name == "_" else name
 
 
-def _gates(order: dict[int, Any]) -> list[Gate]:
-    """Found in the graph, whatever their name: the other factor of a product with a state of another step."""
-    found: dict[tuple[str, str], list[Array]] = {}
-    for node in order.values():
-        if node.primitive is not None and node.primitive.name == "multiply":
-            for state, gate in (node.inputs, node.inputs[::-1]):
-                squashed = gate.primitive is not None and gate.primitive.name == "sigmoid"
-                if state.name and gate.name and squashed and crosses(state, node):
-                    found.setdefault((gate.name, state.name), []).append(gate.value.ravel())
-    return [Gate(*names, float(np.mean(np.concatenate(values)))) for names, values in found.items()]
+def _size(log: float) -> str:
+    return "exactly 0" if log == -math.inf else _number(log)
 
 
-def _advice(verdict: str, gates: list[Gate]) -> list[str]:
+def _advice(verdict: str, gates: list[Gate], order: dict[int, Any]) -> list[str]:
     if verdict == "exploding":
-        return ["Try nn.clip_grad_norm_, a smaller or an orthogonal recurrent weight, or a smaller learning rate."]
+        weight = _of_weights(order)
+        return [
+            "Try nn.clip_grad_norm_(parameters, 1.0), which bounds the norm of each update's gradient by 1, or a "
+            f"smaller or an orthogonal recurrent weight{weight}."
+        ]
     if verdict == "vanishing" and gates:
         name = gates[0].name
         return [
@@ -228,5 +379,14 @@ def _advice(verdict: str, gates: list[Gate]) -> list[str]:
             "a half-life of 2.2 steps, 3 of 14, 5 of 103."
         ]
     if verdict == "vanishing":
-        return ["Try an orthogonal recurrent weight, or a gated cell (nn.LSTMCell, nn.GRUCell)."]
+        return [f"Try an orthogonal recurrent weight{_of_weights(order)}, or a gated cell (nn.LSTMCell, nn.GRUCell)."]
     return []
+
+
+def _of_weights(order: dict[int, Any]) -> str:
+    """What is known of the recurrent weight there is, where there is one."""
+    weights = recurrent_weights(order)
+    if len(weights) != 1 or not np.isfinite(weights[0].value).all():
+        return ""
+    values = np.linalg.svd(weights[0].value, compute_uv=False)
+    return f" (all its singular values are 1; here they are {values[-1]:.2g} to {values[0]:.2g})"

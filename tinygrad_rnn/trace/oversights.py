@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..engine.sweep import describe
@@ -10,14 +10,17 @@ from ..engine.tensor import Tensor
 from .automaton import crosses
 
 
-def last_steps(order: dict[int, Any]) -> dict[int, int]:
-    """For each node its own step; for one outside any step, the last of those that lead to it."""
+def last_steps(order: dict[int, Any], latest: Callable[[Iterable[int]], int] = max) -> dict[int, int]:
+    """For each node its own step; for one outside any step, the last of those that lead to it.
+
+    latest: which of several steps is the last: `min` where time runs backwards.
+    """
     last: dict[int, int] = {}
     for index, node in order.items():
         if node.place.step is not None:
             last[index] = node.place.step
         elif earlier := [last[x.index] for x in node.inputs if x.index in last]:
-            last[index] = max(earlier)
+            last[index] = latest(earlier)
     return last
 
 
@@ -103,3 +106,100 @@ def _bridges_outside_steps(order: dict[int, Any]) -> list[str]:
         for index, node in order.items()
         if node.place.step is None and index in before and index in leads_to_step
     ]
+
+
+Key = tuple[str | None, str]  # the name and the scope of a landmark
+
+
+def states_not_handed_on(order: dict[int, Any]) -> list[str]:
+    """A sentence for each of two states, such as h and c, that is made anew at every step and read at none, where each
+    step reads the same initial tensor in its place, while the gradient crosses time in the other.
+
+    Two things are looked for, both made at every step with one and the same tensor from outside any step, of the shape
+    of a landmark in which nothing crosses: the old part of a gated sum, as in c = (f * c0 + i * g).named("c"); and what
+    the weights are multiplied by, as in W @ h0, beside h = (o * c.tanh()).named("h"). A gate or an output is neither.
+    """
+    first = min((node.born for node in order.values() if node.place.step is not None), default=0)
+    crossing = {_key(x) for node in order.values() for x in node.inputs if x.index in order and crosses(x, node)}
+    found: dict[Key, Any] = {}
+    if crossing:
+        found = _in_a_gated_sum(order, first, crossing) | _behind_weights(order, first, crossing)
+    return [
+        f"The state «{f'{scope}/{name}'.lstrip('/')}» is made at every step, but no step reads that of the step "
+        f"before: each reads the same initial tensor, shape {initial.shape}, in its place. Hand the new one on, as in "
+        "h, c = cell(x, (h, c))."
+        for (name, scope), initial in found.items()
+    ]
+
+
+def _key(node: Any) -> Key:
+    return node.name, node.place.scope
+
+
+def _is_initial(x: Any, first: int) -> bool:
+    """Whether it is from outside any step, and not made of what the steps gave."""
+    return x.place.step is None and (x.primitive is None or x.born < first)
+
+
+def _in_a_gated_sum(order: dict[int, Any], first: int, crossing: set[Key]) -> dict[Key, Any]:
+    """By landmark: the one tensor that is the old part of it at every step, where it is made at two or more."""
+    old: dict[Key, list[Any]] = {}
+    for node in order.values():
+        if node.name is not None and node.place.step is not None and node.primitive and _key(node) not in crossing:
+            old.setdefault(_key(node), []).append(_old_part(node, first))
+    return {
+        key: parts[0]
+        for key, parts in old.items()
+        if len(parts) > 1 and parts[0] is not None and all(part is parts[0] for part in parts)
+    }
+
+
+def _old_part(node: Any, first: int) -> Any:
+    """c0 of a landmark f * c0 + u, f the output of a sigmoid (or 1 minus that), u made at the step; else None."""
+    if node.primitive.name != "add":
+        return None
+    for kept, new in (node.inputs, node.inputs[::-1]):
+        if new.place.step is not None and kept.primitive is not None and kept.primitive.name == "multiply":
+            for gate, old in (kept.inputs, kept.inputs[::-1]):
+                if _is_gate(gate) and old.shape == node.shape and _is_initial(old, first):
+                    return old
+    return None
+
+
+def _is_gate(x: Any) -> bool:
+    """Whether it is the output of a sigmoid, or a number minus one."""
+    operations = [one.primitive.name for one in (x, *x.inputs[1:2]) if one.primitive is not None]
+    return operations[:1] == ["sigmoid"] or operations == ["subtract", "sigmoid"]
+
+
+def _behind_weights(order: dict[int, Any], first: int, crossing: set[Key]) -> dict[Key, Any]:
+    """By landmark, a product at whose steps, and in whose scope, one tensor of its shape meets weights every time."""
+    read: dict[int, tuple[Any, dict[str, set[int]]]] = {}  # by tensor: it, and the steps at which a scope reads it
+    steps: dict[str, set[int]] = {}
+    leads: set[int] = set()  # to a state that crosses, within its step
+    for node in reversed(order.values()):
+        if node.place.step is None or node.primitive is None:
+            continue
+        steps.setdefault(node.place.scope, set()).add(node.place.step)
+        if node.index in leads or _key(node) in crossing:
+            leads.update(x.index for x in node.inputs if x.place.step == node.place.step)
+        for x in _constants_before_weights(node, first):
+            read.setdefault(x.index, (x, {}))[1].setdefault(node.place.scope, set()).add(node.place.step)
+    return {
+        _key(node): x
+        for node in order.values()
+        if node.name is not None and node.primitive is not None and node.primitive.name == "multiply"
+        if node.place.step is not None and node.index not in leads and _key(node) not in crossing
+        for x, by_scope in read.values()
+        if x.shape == node.shape and len(steps[node.place.scope]) > 1
+        if by_scope.get(node.place.scope) == steps[node.place.scope]
+    }
+
+
+def _constants_before_weights(node: Any, first: int) -> list[Any]:
+    """What an operation at a step reads of initial tensors, in the place of a state: beside x, or times a weight."""
+    if node.primitive.name == "concatenate":
+        return [x for x in node.inputs if _is_initial(x, first)]
+    if node.primitive.name in ("linear", "matmul") and all(_is_initial(x, first) for x in node.inputs[:2]):
+        return list(node.inputs[:2])
+    return []
