@@ -17,7 +17,7 @@ from .measure import norms_over
 from .oversights import after_the_loop, is_running_sum, last_steps, states_not_handed_on, warnings_about
 from .reading import LOOP
 from .recurrence import Gate, gates_of, recurrent_weights
-from .scaled import Scaled, added, log10_of, sweep_scaled, unscaled
+from .scaled import Scaled, added, sweep_scaled, unscaled
 from .zeros import zeros
 
 Array = npt.NDArray[Any]
@@ -128,7 +128,7 @@ def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> _Crossings:
     by_name: dict[str, dict[int, list[float]]] = {}
     for index, parts in sorted(arrived.items()):
         step, name = order[index].place.step, order[index].name or "_"
-        log = float(log10_of([parts[0] if len(parts) == 1 else added(parts)])[0])
+        log = _log10_of(parts[0] if len(parts) == 1 else added(parts))
         at.setdefault(step, []).append(log)
         by_name.setdefault(name, {}).setdefault(step, []).append(log)
     states = {(order[index].name, order[index].place.scope) for index in arrived if order[index].name}
@@ -186,8 +186,7 @@ def _start(
     there = tape([order[index] for index in seeds], ends)
     begin = {index: seed[0] for index, seed in seeds.items() if index in there}
     found = sweep(there, begin, walls, dict.fromkeys(there, straight))
-    sizes = [np.ravel(part).astype(np.float64) for part in found.values()]
-    return _log10(float(norms_over(np.concatenate(sizes)[None], 1)[0])) if sizes else -math.inf
+    return _hypotenuse([_log10_of((part[None], np.zeros(1, np.int64))) for part in found.values()])
 
 
 def _together(logs: dict[int, list[float]]) -> Logs:
@@ -196,14 +195,16 @@ def _together(logs: dict[int, list[float]]) -> Logs:
 
 
 def _hypotenuse(logs: list[float]) -> float:
-    top = max(logs)
+    top = max(logs, default=-math.inf)
     if len(logs) == 1 or not math.isfinite(top):
         return math.nan if any(map(math.isnan, logs)) else top
     return top + math.log10(math.fsum(10 ** (2 * (log - top)) for log in logs)) / 2
 
 
-def _log10(x: float) -> float:
-    return math.log10(x) if x > 0 else math.nan if math.isnan(x) else -math.inf
+def _log10_of(part: Scaled) -> float:
+    """log10 of the norm of one row."""
+    (norm,), (exponent,) = norms_over(part[0], 1).tolist(), part[1].tolist()
+    return math.log10(norm) - exponent * math.log10(2) if norm > 0 else math.nan if math.isnan(norm) else -math.inf
 
 
 class _Point(NamedTuple):
