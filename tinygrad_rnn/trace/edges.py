@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from ..engine.sweep import AtEdge, sweep
 from .automaton import Paths
-from .measure import magnitude, norms_over, percent, shares_of
+from .measure import is_beyond, magnitude, norms_over, percent, shares_of
+from .scaled import Scaled, log10_of, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
 
@@ -20,7 +21,8 @@ class Use:
     """One edge from the source, and what it contributes to the gradient.
 
     consumer: the index of the operation's result. slot: which of its inputs. operation, scope, step, name: of the
-    consumer. gradient: of the source's shape. share: signed; nan where the whole gradient is exactly 0.
+    consumer. gradient: of the source's shape. share: signed; nan where the whole gradient is exactly 0. log10: of the
+    norm, where that is 0 or not finite: -inf where it is exactly 0.
     """
 
     consumer: int
@@ -32,11 +34,14 @@ class Use:
     gradient: Array = field(repr=False)
     norm: float
     share: float
+    log10: float | None = None
 
     def __str__(self) -> str:
         where = "outside any step" if self.step is None else f"step {self.step}"
         where = f"{where}, {self.scope}" if self.scope else where
-        return f"{self.operation}, slot {self.slot} ({where}): share {percent(self.share)}, norm {magnitude(self.norm)}"
+        share = percent(self.share, self.log10 if self.norm == 0 else None)
+        size = magnitude(self.norm, self.log10)
+        return f"{self.operation}, slot {self.slot} ({where}): share {share}, norm {size}"
 
     __repr__ = __str__
 
@@ -56,7 +61,9 @@ def uses_one_by_one(paths: Paths, whole: Array) -> list[Use]:
     sweep(paths.order, {index: seed[0] for index, seed in paths.seeds(1).items()}, keep=(), at_edge=hooks)
     found.sort(key=lambda use: (use[0].index, use[1]))
     parts = np.stack([part for _, _, part in found]) if found else np.empty((0, *whole.shape))
-    measured = zip(found, norms_over(parts, 1), shares_of(parts, whole), strict=True)
+    norms = norms_over(parts, 1).tolist()
+    logs = _log10_by_use(paths) if any(map(is_beyond, norms)) else {}
+    measured = zip(found, norms, shares_of(parts, whole).tolist(), strict=True)
     return [
         Use(
             consumer=c.index,
@@ -66,8 +73,23 @@ def uses_one_by_one(paths: Paths, whole: Array) -> list[Use]:
             step=c.place.step,
             name=c.name,
             gradient=part,
-            norm=float(norm),
-            share=float(share),
+            norm=norm,
+            share=share,
+            log10=logs[c.index, slot] if is_beyond(norm) else None,
         )
         for (c, slot, part), norm, share in measured
     ]
+
+
+def _log10_by_use(paths: Paths) -> dict[tuple[int, int], float]:
+    """(consumer, slot) -> log10 of the norm of what this use contributes."""
+    found: dict[tuple[int, int], float] = {}
+
+    def note(consumer: Any, slot: int, part: Scaled) -> Scaled | None:
+        if consumer.inputs[slot] is not paths.source:
+            return part
+        found[consumer.index, slot] = float(log10_of([part])[0])
+        return None
+
+    sweep_scaled(paths.order, unscaled(paths.seeds(1)), note)
+    return found

@@ -6,13 +6,14 @@ across every cut between source and losses flows the whole.
 
 No rules for tangents are needed. The gradient is linear in the contribution C of each edge, so the part of it through
 that edge is <C, d<g, u>/dC>: one backward sweep is recorded, and a second goes back through the first. With the
-leading axis of a route's automaton the same two sweeps give the flow of the paths of a route.
+leading axis of a route's automaton the same two sweeps give the flow of the paths of a route. Where a share comes out
+as 0, both sweeps are repeated with scaled numbers, which tell what underflowed from what is exactly 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,12 +25,15 @@ from ..engine.sweep import AtEdge, describe, sweep, tape
 from ..engine.tensor import Tensor, constant, record
 from .automaton import Paths, Reading, crosses, read, uses_on
 from .measure import percent
+from .missing import why_no_shares
 from .reading import read_route
 from .route import Route, accepts
-from .scaled import log10_of_route
+from .scaled import Scaled, added, log10_of, moved, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
 Use = tuple[int, int]  # the index of the consumer, and the slot
+UNDERFLOWED = "A bare power such as 10^-400: the share underflowed, it is too small for a number. 0 is exactly 0."
+UNNAMED = '_ : a crossing of an unnamed tensor; name it where it is made, with .named("h") or the like.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,12 @@ class Boundary:
     """What crosses from one time step to the next.
 
     after: the step before the boundary. shares: by the name of what crosses (_ if it has none) the signed share.
+    log10: by name, where the share is 0: log10 of the size of the largest that underflowed there; -inf for exactly 0.
     """
 
     after: int
     shares: Mapping[str, float]
+    log10: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def net(self) -> float:
@@ -55,6 +61,17 @@ class Boundary:
         """The sum of sizes; above |net| where some of it cancels."""
         return math.fsum(map(abs, self.shares.values()))
 
+    @property
+    def log10_gross(self) -> float:
+        """Where all shares are 0: log10 of the size of the largest that underflowed; -inf for exactly 0."""
+        return -math.inf if self.gross else max(self.log10.values(), default=-math.inf)
+
+    def cells(self, names: Sequence[str], no_path: str = "-") -> list[str]:
+        """Net, the share of each of these names, and gross, as reports print them."""
+        net, gross = (share_or_power(share, self.log10_gross) for share in (self.net, self.gross))
+        parts = [share_or_power(self.shares[n], self.log10.get(n)) if n in self.shares else no_path for n in names]
+        return [net, *parts, gross]
+
 
 @dataclass(frozen=True, repr=False)
 class Flow:
@@ -62,10 +79,11 @@ class Flow:
 
     shares: by (index of the consumer, slot): signed, 1.0 is the whole gradient. An edge that is not in it lies on no
         path. Empty where the gradient is exactly 0, underflowed or is not finite: then nothing has a share.
-    total: the share that flows in all, 1.0, or that of the route.
+    total: the share that flows in all, 1.0, or that of the route. log10_total: of its size, where it is 0.
     source: what it is called in reports. source_index, loss_indices: on the tape. route: None stands for all paths.
     norm: of the whole gradient. missing: why nothing has a share of it, in words; empty where there are shares.
     boundaries: what crosses from step to step, in order; an edge over several steps crosses each boundary between.
+    log10: of the size of each share that is 0: finite where it underflowed, -inf where it is exactly 0.
     """
 
     shares: Mapping[Use, float] = field(repr=False)
@@ -77,6 +95,8 @@ class Flow:
     norm: float
     boundaries: tuple[Boundary, ...]
     missing: str = ""
+    log10: Mapping[Use, float] = field(default_factory=dict, repr=False)
+    log10_total: float = -math.inf
 
     def __str__(self) -> str:
         """A row for each boundary between steps: the net share across, its parts by name, and the gross."""
@@ -85,12 +105,13 @@ class Flow:
             why = f"the gradient {self.missing}" if self.missing else "there is no path"
             return f"Flow to {self.source}{along}: nothing flows, {why}."
         names = sorted({name for boundary in self.boundaries for name in boundary.shares})
-        lines = [f"Flow to {self.source}{along}: {percent(self.total)} of the gradient in all."]
+        lines = [
+            f"Flow to {self.source}{along}: {share_or_power(self.total, self.log10_total)} of the gradient in all."
+        ]
         lines.append(f"{'from step to step':>17} {'net':>9}" + "".join(f"{n:>9}" for n in names) + f"{'gross':>9}")
         for b in self.boundaries:
-            cells = "".join(f"{percent(b.shares[n]) if n in b.shares else '-':>9}" for n in names)
-            lines.append(f"{f'{b.after} to {b.after + 1}':>17} {percent(b.net):>9}{cells}{percent(b.gross):>9}")
-        return "\n".join(lines)
+            lines.append(f"{f'{b.after} to {b.after + 1}':>17} " + "".join(f"{cell:>9}" for cell in b.cells(names)))
+        return "\n".join([*lines, *notes(self)])
 
     __repr__ = __str__
 
@@ -103,37 +124,55 @@ def flow_of(paths: Paths, whole: Array, route: Route | None = None) -> Flow:
         reading, accepted = read_route(paths, route), accepts
     largest = float(np.max(np.abs(whole), initial=0.0))
     some = 0 < largest < math.inf
-    found = _shares(reading, accepted, whole / largest, largest) if some else {}
+    uses = _uses(paths)
+    found, log10 = _shares(reading, accepted, whole / largest, largest) if some else ({}, {})
     return Flow(
         shares=found,
-        total=math.fsum(found[use] for use in _uses(paths) if use in found) if some else math.nan,
+        total=math.fsum(found[use] for use in uses if use in found) if some else math.nan,
         source=describe(paths.source),
         source_index=paths.source.index,
         loss_indices=tuple(loss.index for loss in paths.losses),
         route=None if route is None else str(route),
         norm=largest * float(np.linalg.norm(np.ravel(whole / largest))) if some else largest,
-        boundaries=_boundaries(paths, found),
-        missing="" if some else _why_there_are_no_shares(paths, largest),
+        boundaries=_boundaries(paths, found, log10),
+        missing=why_no_shares(paths, whole),
+        log10=log10,
+        log10_total=-math.inf
+        if any(map(found.get, uses))
+        else max((log10[u] for u in uses if u in log10), default=-math.inf),
     )
+
+
+def share_or_power(share: float, log10: float | None) -> str:
+    """A share as reports print it; of one that underflowed its power of ten. log10: of the size of a share of 0."""
+    return f"10^{log10:.0f}" if share == 0 and log10 is not None and log10 > -math.inf else percent(share)
+
+
+def notes(flow: Flow) -> list[str]:
+    """What the reader of a table of its boundaries is told below it."""
+    said = []
+    if any(log10 > -math.inf for log10 in (flow.log10_total, *(b.log10_gross for b in flow.boundaries))):
+        said.append(UNDERFLOWED)
+    if any("_" in b.shares for b in flow.boundaries):
+        said.append(UNNAMED)
+    return said
 
 
 def _all_of(paths: Paths) -> Reading:
     return read(paths, 0, lambda state, *_: state)
 
 
-def _why_there_are_no_shares(paths: Paths, largest: float) -> str:
-    if largest != 0:
-        return "is not finite"
-    log10 = log10_of_route(_all_of(paths), lambda _: True)
-    return "is exactly 0" if log10 == -math.inf else f"underflowed: it is about 10^{log10:.0f}, too small for a number"
-
-
 def _uses(paths: Paths) -> list[Use]:
     return [(c.index, slot) for c, slot, x in paths.edges() if x is paths.source]
 
 
-def _shares(reading: Reading, accepted: Callable[[Any], bool], direction: Array, largest: float) -> dict[Use, float]:
-    """direction: the gradient divided by its largest element, so that a gradient of 1e-170 has shares too."""
+def _shares(
+    reading: Reading, accepted: Callable[[Any], bool], direction: Array, largest: float
+) -> tuple[dict[Use, float], dict[Use, float]]:
+    """The shares, and log10 of the size of those that are 0.
+
+    direction: the gradient divided by its largest element, so that a gradient of 1e-170 has shares too.
+    """
     paths, rows, on = reading.paths, len(reading.states), uses_on(reading, accepted)
     contributions: dict[Use, Tensor] = {}
 
@@ -154,24 +193,73 @@ def _shares(reading: Reading, accepted: Callable[[Any], bool], direction: Array,
     seeds = {index: Tensor(seed, requires_grad=True) for index, seed in paths.seeds(rows).items()}
     arrived = sweep(paths.order, seeds, [paths.source.index], hooks, create_graph=True).get(paths.source.index)
     if arrived is None:
-        return {}
+        return {}, {}
     ends = np.array([accepted(state) for state in reading.states], direction.dtype)
     order = tape([arrived], contributions.values())
     back = {arrived.index: np.multiply.outer(ends, direction)}
     moves = sweep(order, back, [part.index for part in contributions.values()])
     squared = float(np.vdot(direction, direction))
-    return {
+    shares = {
         use: float(np.vdot(part.value / largest, moves[part.index])) / squared for use, part in contributions.items()
     }
+    zero = {use: contributions[use].index for use, share in shares.items() if share == 0}
+    if not zero:
+        return shares, {}
+    ahead = _scaled_tangents(order, arrived.index, back[arrived.index], set(zero.values()))
+    sizes = _scaled_products(reading, on, {use: ahead[index] for use, index in zero.items()})
+    return shares, {use: size - math.log10(largest) - math.log10(squared) for use, size in sizes.items()}
 
 
-def _boundaries(paths: Paths, shares: Mapping[Use, float]) -> tuple[Boundary, ...]:
+def _scaled_tangents(order: dict[int, Any], start: int, seed: Array, wanted: set[int]) -> dict[int, Scaled]:
+    """What the second sweep brings to some nodes of the record of the first, each with its scale."""
+    begin = unscaled({start: seed[None]})
+    parts: dict[int, list[Scaled]] = {start: [begin[start]]}
+
+    def keep(consumer: Any, slot: int, part: Scaled) -> Scaled:
+        if (index := consumer.inputs[slot].index) in wanted:
+            parts.setdefault(index, []).append(part)
+        return part
+
+    sweep_scaled(order, begin, keep)
+    return {index: added(parts[index]) for index in wanted}
+
+
+def _scaled_products(reading: Reading, on: Container[Use], ahead: Mapping[Use, Scaled]) -> dict[Use, float]:
+    """log10 of |<contribution, tangent>| for some edges; -inf where it is exactly 0. ahead: the tangents."""
+    paths, rows = reading.paths, len(reading.states)
+    found: dict[Use, float] = {}
+
+    def note(consumer: Any, slot: int, part: Scaled) -> Scaled | None:
+        use = consumer.index, slot
+        if use not in on:
+            return None
+        if use in reading.moves:
+            before, after = (np.asarray(at, np.intp) for at in reading.moves[use])
+            part = moved((part[0][before], part[1][before]), after, rows)
+        if use in ahead:
+            tangent, exponent = ahead[use]
+            terms = (part[0] * tangent[0]).reshape((rows, -1))
+            sums, rounding = terms.sum(axis=1), np.abs(terms).sum(axis=1) * terms.shape[1] * np.finfo(terms.dtype).eps
+            products = np.where(np.abs(sums) > rounding, sums, 0.0), part[1] + exponent
+            found[use] = float(log10_of([moved(products, np.zeros(rows, np.intp), 1)])[0])
+        return part
+
+    sweep_scaled(paths.order, unscaled(paths.seeds(rows)), note)
+    return found
+
+
+def _boundaries(paths: Paths, shares: Mapping[Use, float], log10: Mapping[Use, float]) -> tuple[Boundary, ...]:
     across: dict[int, dict[str, float]] = {}
+    sizes: dict[int, dict[str, float]] = {}
     for consumer, slot, producer in paths.edges():
         use = consumer.index, slot
         if use in shares and crosses(producer, consumer):
             near, far = sorted((producer.place.step, consumer.place.step))
             for step in range(near, far):
-                named = across.setdefault(step, {})
-                named[producer.name or "_"] = named.get(producer.name or "_", 0.0) + shares[use]
-    return tuple(Boundary(step, across[step]) for step in sorted(across))
+                name, named, powers = producer.name or "_", across.setdefault(step, {}), sizes.setdefault(step, {})
+                named[name] = named.get(name, 0.0) + shares[use]
+                powers[name] = max(powers.get(name, -math.inf), log10.get(use, -math.inf))
+    return tuple(
+        Boundary(step, named, {name: sizes[step][name] for name, share in named.items() if share == 0})
+        for step, named in sorted(across.items())
+    )

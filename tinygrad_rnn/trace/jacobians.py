@@ -20,6 +20,8 @@ import numpy.typing as npt
 
 from ..engine.sweep import AtEdge, describe, sweep, tape
 from ..engine.tensor import Tensor
+from .measure import magnitude
+from .scaled import added
 
 Array = npt.NDArray[Any]
 State = tuple[Tensor, ...]
@@ -38,7 +40,9 @@ class StateJacobians:
 
     def __repr__(self) -> str:
         steps, n = len(self.factors) + 1, self.factors.shape[-1]
-        return f"<Jacobians between {steps} states of {n} elements: largest factor norm {self.norms.max():.3g}>"
+        finite = np.isfinite(self.factors).all()
+        size = f"largest factor norm {self.norms.max():.3g}" if finite else "some are not finite"
+        return f"<Jacobians between {steps} states of {n} elements: {size}>"
 
     def product(self, tau: int, i: int) -> Array:
         """ds_tau/ds_i, (n, n); the identity where tau = i."""
@@ -64,16 +68,16 @@ class StateJacobians:
     @cached_property
     def norms(self) -> Array:
         """The spectral norm of each factor, (steps - 1,): the most by which one step can stretch a change."""
-        return np.asarray(np.linalg.norm(self.factors, 2, axis=(1, 2)))
+        return np.asarray(np.linalg.norm(_finite(self.factors), 2, axis=(1, 2)))
 
     @cached_property
     def radii(self) -> Array:
         """The spectral radius of each factor, (steps - 1,). It does not bound products; the norm does."""
-        return np.asarray(np.abs(np.linalg.eigvals(self.factors)).max(axis=-1))
+        return np.asarray(np.abs(np.linalg.eigvals(_finite(self.factors))).max(axis=-1))
 
     def singular_values(self, tau: int, i: int) -> Array:
         """Of ds_tau/ds_i, largest first: the largest is its norm, largest by smallest its condition number."""
-        return np.linalg.svd(self.product(tau, i), compute_uv=False)
+        return np.linalg.svd(_finite(self.product(tau, i)), compute_uv=False)
 
     def condition_number(self, tau: int, i: int) -> float:
         """Of ds_tau/ds_i, its largest singular value by its smallest; infinite where that is 0."""
@@ -88,13 +92,21 @@ class StateJacobians:
         (Pascanu, Mikolov and Bengio 2013).
         """
         sigma = float(np.linalg.norm(w.data if isinstance(w, Tensor) else w, 2))
-        last = len(self.factors)
-        rows, product, of_norms = [], np.eye(self.factors.shape[-1]), 1.0
-        for i in range(last - 1, -1, -1):
-            product, of_norms = product @ self.factors[i], of_norms * float(self.norms[i])
-            lag = last - i
-            rows.append(Bound(lag, float(np.linalg.norm(product, 2)), of_norms, (sigma * gamma) ** lag))
-        return rows
+        norms, lags = self.norms[::-1], np.arange(1, len(self.factors) + 1)
+        product, scale = np.eye(self.factors.shape[-1])[None], np.zeros(1, np.int64)  # together: product 2^-scale
+        exact, log10_exact = [], []
+        for factor in self.factors[::-1]:
+            product, scale = added([(product @ factor, scale)])
+            norm = float(np.linalg.norm(product[0], 2))
+            exact.append(float(np.ldexp(norm, -scale[0])))
+            log10_exact.append((math.log10(norm) if norm else -math.inf) - int(scale[0]) * math.log10(2))
+        with np.errstate(over="ignore", under="ignore", divide="ignore"):
+            sizes = exact, np.cumprod(norms).tolist(), ((sigma * gamma) ** lags.astype(np.float64)).tolist()
+            logs = log10_exact, np.cumsum(np.log10(norms)).tolist(), (lags * np.log10(sigma * gamma)).tolist()
+        return [
+            Bound(lag, *three, log10)
+            for lag, three, log10 in zip(lags.tolist(), zip(*sizes, strict=True), zip(*logs, strict=True), strict=True)
+        ]
 
     def lyapunov_exponents(self) -> Array:
         """The average growth per step of n independent directions, (n,), in nats, largest first.
@@ -103,7 +115,7 @@ class StateJacobians:
         many factors neither overflow nor collapse onto the first. -inf where a direction is lost altogether.
         """
         directions, growth = np.eye(self.factors.shape[-1]), np.zeros(self.factors.shape[-1])
-        for factor in self.factors:
+        for factor in _finite(self.factors):
             directions, r = np.linalg.qr(factor @ directions)
             with np.errstate(divide="ignore"):
                 growth += np.log(np.abs(np.diagonal(r)))
@@ -118,14 +130,25 @@ class StateJacobians:
         return self.product(tau, i)[edges[row] : edges[row + 1], edges[column] : edges[column + 1]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bound:
-    """The norm of ds_T/ds_{T-lag}, and two bounds: exact <= product of the norms <= (sigma gamma)^lag."""
+    """The norm of ds_T/ds_{T-lag}, and two bounds: exact <= product of the norms <= (sigma gamma)^lag.
+
+    log10: of the three, also where they are beyond the range of numbers; -inf for what is exactly 0.
+    """
 
     lag: int
     exact: float
     product_of_norms: float
     sigma_gamma: float
+    log10: tuple[float, float, float]
+
+    def __str__(self) -> str:
+        sizes = self.exact, self.product_of_norms, self.sigma_gamma
+        exact, product, power = (magnitude(size, log10) for size, log10 in zip(sizes, self.log10, strict=True))
+        return f"lag {self.lag}: norm {exact}, product of norms {product}, (sigma gamma)^lag {power}"
+
+    __repr__ = __str__
 
 
 def state_jacobians(states: Sequence[Tensor | State]) -> StateJacobians:
@@ -197,6 +220,14 @@ def partial_jacobian(of: State, by: State, cut: Sequence[Tensor] = ()) -> list[A
     return [
         np.reshape(found[x.index], (size, x.size)) if x.index in found else np.outer(zeros, np.ones(x.size)) for x in by
     ]
+
+
+def _finite(jacobians: Array) -> Array:
+    if not np.isfinite(jacobians).all():
+        raise ValueError(
+            "these Jacobians are not finite, so they have no singular values: tg.detect_anomaly() says where from"
+        )
+    return jacobians
 
 
 def _nothing(consumer: Any, slot: int, part: Any) -> None:

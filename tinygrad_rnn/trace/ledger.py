@@ -18,12 +18,14 @@ import numpy.typing as npt
 
 from ..engine.sweep import describe, sweep
 from .automaton import Paths
-from .measure import magnitude, norms_over, percent, shares_of
+from .measure import is_beyond, magnitude, norms_over, percent, shares_of
+from .missing import log10_of_whole, why_no_shares
 from .oversights import last_steps, warnings_about
 from .scaled import log10_norms
 from .uses import Step, Uses, connected, seeds_of, sweep_uses, uses_of
 
 Array = npt.NDArray[Any]
+LAGS = ("lag", "share", "sum of shares", "norm")
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,6 +38,7 @@ class Ledger:
     steps: the time step of each column; None, always last, stands for uses outside the time loop.
     source: how reports call the source.
     warnings: sentences on what may not be as the author of the model meant it.
+    is_whole: whether it is about the whole source, and not about some elements of it, as one that `at` made.
     """
 
     contributions: Array
@@ -45,6 +48,7 @@ class Ledger:
     source: str
     warnings: tuple[str, ...]
     uses: Uses = field(repr=False)
+    is_whole: bool = True
 
     @cached_property
     def total(self) -> Array:
@@ -69,11 +73,24 @@ class Ledger:
         """
         return log10_norms(self.uses)
 
+    @cached_property
+    def missing(self) -> str:
+        """Why nothing has a share, in words, as in «the gradient is exactly 0»; empty where there are shares."""
+        if self.is_whole:
+            return why_no_shares(_paths(self.uses), self.total)
+        if not np.isfinite(self.total).all():
+            return "is not finite"
+        if self.total.any():
+            return ""
+        is_zero = log10_of_whole(_paths(self.uses)) == -math.inf
+        return "is exactly 0" if is_zero else "is 0 or underflowed (the ledger of the whole source can tell which)"
+
     def at(self, index: Any) -> Ledger:
         """The ledger of some elements of the source, by a NumPy index: `.at(3)` for row 3 of an embedding."""
         everywhere = (slice(None), slice(None))
         found = self.contributions[everywhere + (index if isinstance(index, tuple) else (index,))]
-        return replace(self, contributions=found, source=f"{self.source}, elements [{_written(index)}]")
+        called = f"{self.source}, elements [{_typed(index)}]"
+        return replace(self, contributions=found, source=called, is_whole=False)
 
     def lags(self) -> list[Lag]:
         """The contributions by lag, the number of steps between the loss and the use, smallest first."""
@@ -106,58 +123,87 @@ class Ledger:
 
     def __str__(self) -> str:
         """The ledger by lag, as a table; share first, since norms do not add up."""
-        lines = [*_heading(self), f"{'lag':>5} {'share':>9} {'sum of shares':>14} {'norm':>10}"]
+        lines = [*_heading(self), _row(*LAGS)]
         for lag in self.lags():
-            size = magnitude(lag.norm, self.log10_at(lag.lag) if lag.norm == 0 else None)
-            lines.append(f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {size:>10}")
+            lines.append(_row(str(lag.lag), *self.written(lag)))
         if None in self.steps:
             share, all_shares = float(self.shares[:, -1].sum()), float(self.shares.sum())
             norm = float(norms_over(self.contributions[:, -1].sum(axis=0)[None], 1)[0])
-            size = magnitude(norm, float(self.log10_norms[:, -1].max()) if norm == 0 else None)
-            lines.append(
-                f"{'none':>5} {percent(share):>9} {percent(all_shares):>14} {size:>10}   outside the time loop"
-            )
-        if not self.total.any():
-            underflowed = self.log10_norms.max(initial=-math.inf) > -math.inf
-            why = "underflowed: it is too small for a number" if underflowed else "is exactly 0"
-            lines.append(f"The gradient {why}, so there are no shares.")
+            outside = np.zeros(self.connected.shape, np.bool_)
+            outside[:, -1] = True
+            cells = self._cells(Lag(-1, share, norm, all_shares), outside)
+            lines.append(f"{_row('none', *cells)}   outside the time loop")
+        if self.missing:
+            lines.append(f"The gradient {self.missing}, so there are no shares.")
         lines += [f"Warning: {sentence}" for sentence in self.warnings]
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def written(self, lag: Lag) -> tuple[str, str, str]:
+        """The share, the sum of shares and the norm of one of the lags, as reports print them."""
+        return self._cells(lag, self._at(lag.lag))
+
+    def _cells(self, part: Lag, where: npt.NDArray[np.bool_]) -> tuple[str, str, str]:
+        """where: (losses, columns), the contributions that the part is the sum of."""
+        log10 = None
+        if is_beyond(part.norm):
+            log10 = float(self.log10_norms[where].max())
+            if part.norm == 0 and self.norms[where].any():
+                log10 = -math.inf  # they cancel
+            elif not self.is_whole and log10 > -math.inf:
+                log10 = None  # that of the whole source says nothing of some elements
+        return _written(part, log10, self._norm)
+
+    @cached_property
+    def _norm(self) -> float:
+        return float(norms_over(self.total[None], 1)[0])
+
+    def _at(self, lag: int) -> npt.NDArray[np.bool_]:
+        """(losses, columns): the contributions of this lag."""
+        rows = [[tau is not None and i is not None and tau - i == lag for i in self.steps] for tau in self.loss_steps]
+        return np.array(rows, np.bool_)
 
     def log10_at(self, lag: int) -> float:
         """log10 of the norm of the largest contribution at this lag, exact even where no number can hold it.
 
         Raises ValueError for a lag that no loss and use have.
         """
-        cells = [
-            self.log10_norms[row, column]
-            for row, tau in enumerate(self.loss_steps)
-            for column, i in enumerate(self.steps)
-            if tau is not None and i is not None and tau - i == lag
-        ]
-        if not cells:
+        there = self._at(lag)
+        if not there.any():
             raise ValueError(
                 f"no use is {lag} steps before a loss; the lags are {[at.lag for at in self.lags()]!r:.60}"
             )
-        return float(max(cells))
+        return float(self.log10_norms[there].max())
 
 
 @dataclass(frozen=True, repr=False)
 class StreamingLedger:
     """The norms and shares of the table G[tau, i], measured as its entries passed; none of them was kept.
 
-    shares, norms, connected: (losses, columns). loss_steps, steps, source, warnings: as in a Ledger.
+    shares, norms, connected: (losses, columns). total: the gradient of the sum of the losses, of the source's shape.
+    loss_steps, steps, source, warnings: as in a Ledger.
     """
 
     shares: Array
     norms: Array
+    total: Array
     connected: npt.NDArray[np.bool_]
     loss_steps: tuple[Step, ...]
     steps: tuple[Step, ...]
     source: str
     warnings: tuple[str, ...]
+    uses: Uses = field(repr=False)
+
+    @cached_property
+    def log10_norms(self) -> Array:
+        """(losses, columns): log10 of the norms, as `Ledger.log10_norms`; by one more sweep."""
+        return log10_norms(self.uses)
+
+    @cached_property
+    def missing(self) -> str:
+        """Why nothing has a share, as `Ledger.missing`."""
+        return why_no_shares(_paths(self.uses), self.total)
 
     def lags(self) -> list[Lag]:
         """The contributions by lag, smallest first. Of one loss only: of several, norms of sums would need the sums."""
@@ -187,15 +233,19 @@ class StreamingLedger:
         """By lag for one loss; by step of use for several."""
         lines = [*_heading(self)]
         if len(self.loss_steps) == 1:
-            lines.append(f"{'lag':>5} {'share':>9} {'sum of shares':>14} {'norm':>10}")
-            lines += [
-                f"{lag.lag:>5} {percent(lag.share):>9} {percent(lag.cumulative):>14} {magnitude(lag.norm):>10}"
-                for lag in self.lags()
-            ]
+            lines.append(_row(*LAGS))
+            tau, whole, lags = self.loss_steps[0] or 0, float(norms_over(self.total[None], 1)[0]), self.lags()
+            beyond = any(is_beyond(at.norm) for at in lags)
+            log10 = dict(zip(self.steps, self.log10_norms[0].tolist(), strict=True)) if beyond else {}
+            lines += [_row(str(at.lag), *_written(at, log10.get(tau - at.lag), whole)) for at in lags]
         else:
-            lines.append(f"{'step':>5} {'share':>9}   of all losses together")
-            shares = zip(self.steps, self.shares.sum(axis=0), strict=True)
-            lines += [f"{'none' if i is None else i:>5} {percent(float(share)):>9}" for i, share in shares]
+            lines.append(f"{'step':>5} {'share':>11}   of all losses together")
+            zero = ~self.norms.any(axis=0)
+            logs = np.where(zero, self.log10_norms.max(axis=0) if zero.any() else 0.0, -math.inf)
+            shares = zip(self.steps, self.shares.sum(axis=0).tolist(), logs.tolist(), strict=True)
+            lines += [f"{'none' if i is None else i:>5} {percent(share, log10):>11}" for i, share, log10 in shares]
+        if self.missing:
+            lines.append(f"The gradient {self.missing}, so there are no shares.")
         lines += [f"Warning: {sentence}" for sentence in self.warnings]
         return "\n".join(lines)
 
@@ -244,7 +294,11 @@ def streaming_ledger_of(paths: Paths) -> StreamingLedger:
         shares[:, column[step]] = shares_of(rows, whole)
 
     sweep_uses(uses, seeds, measure)
-    return StreamingLedger(shares=shares, norms=norms, **_table(uses))
+    return StreamingLedger(shares=shares, norms=norms, total=whole, uses=uses, **_table(uses))
+
+
+def _paths(uses: Uses) -> Paths:
+    return Paths(tuple(uses.losses), uses.source, uses.order)
 
 
 def _table(uses: Uses) -> dict[str, Any]:
@@ -274,10 +328,21 @@ def half_life_of(lags: list[Lag]) -> float:
     return math.log(2) / -slope if slope < 0 else math.inf
 
 
-def _written(index: Any) -> str:
+def _written(part: Lag, log10: float | None, whole: float) -> tuple[str, str, str]:
+    """Share, sum of shares and norm. log10: of the norm where that is 0 or not finite. whole: |gradient|."""
+    lost = part.norm > 0 and 0 < whole < math.inf and part.norm / whole == 0  # the share is too small, the norm is not
+    share = percent(part.share, math.log10(part.norm) if lost else log10 if part.norm == 0 else None)
+    return share, percent(part.cumulative), magnitude(part.norm, log10)
+
+
+def _row(at: str, share: str, cumulative: str, norm: str) -> str:
+    return f"{at:>5} {share:>11} {cumulative:>14} {norm:>10}"
+
+
+def _typed(index: Any) -> str:
     """An index as it is typed: 3, or 1:4, 0."""
     if isinstance(index, tuple):
-        return ", ".join(map(_written, index))
+        return ", ".join(map(_typed, index))
     if isinstance(index, slice):
         return f"{'' if index.start is None else index.start}:{'' if index.stop is None else index.stop}"
     return str(index)

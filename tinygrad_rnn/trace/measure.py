@@ -41,25 +41,37 @@ def has_a_norm(part: Array) -> bool:
     return bool(np.finfo(part.dtype).tiny <= norms_over(part[None], 1)[0] < math.inf)
 
 
-def percent(share: float) -> str:
+def percent(share: float, log10: float | None = None) -> str:
     """A share as reports print it: 12.34%, 3e-09 where percents would round to 0, 0 where it is exactly that.
 
-    «none» where there is no gradient to have a share of.
+    «none» where there is no gradient to have a share of. log10: of the norm of what a share of 0 belongs to: where
+    that is not 0 in truth, it underflowed.
     """
+    if share == 0 and log10 is not None and log10 > -math.inf:
+        return "underflowed"
     if share == 0 or math.isnan(share):
         return "none" if share else "0"
     return f"{share:.2%}" if not abs(share) < 5e-5 else f"{share:.0e}"
 
 
 def magnitude(norm: float, log10: float | None = None) -> str:
-    """A norm as reports print it, in which what underflowed is never taken for 0, or what overflowed for infinite.
+    """A norm as reports print it, in which what underflowed is never taken for 0, nor what overflowed for infinite.
 
-    log10: of the true norm; None where that is not known, and then neither is which of the two a 0 is.
+    log10: of the true norm; None where that is not known, and then neither is which of the two a 0 or an inf is.
     """
     if log10 == -math.inf and not norm > 0:  # nan is what infinity makes of 0 on the way
         return "0 exactly"
-    if log10 is not None and not math.isfinite(norm) and math.isfinite(log10):
+    if not math.isfinite(norm) and log10 is not None and math.isfinite(log10):
         return f"10^{log10:.0f} overflowed"
+    if math.isnan(norm):
+        return "not a number"
+    if norm == math.inf:
+        return "inf or overflowed" if log10 is None else "infinite"
     if log10 is not None and norm < sys.float_info.min:  # of which few digits are left, if any
         return f"10^{log10:.0f} underflowed"
     return f"{norm:.3g}" if norm != 0 else "0 or underflowed"
+
+
+def is_beyond(norm: float) -> bool:
+    """Whether a norm does not tell the size: it is 0, has lost digits or is not finite, for the range of numbers."""
+    return not sys.float_info.min <= norm < math.inf

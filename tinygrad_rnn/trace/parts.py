@@ -61,7 +61,8 @@ class Part:
     def __str__(self) -> str:
         if not self.connected:
             return f"{self.route}: no path"
-        return f"{self.route}: share {percent(self.share)}, norm {magnitude(self.norm, self.log10)}"
+        share = percent(self.share, self.log10 if self.norm == 0 else None)
+        return f"{self.route}: share {share}, norm {magnitude(self.norm, self.log10)}"
 
     __repr__ = __str__
 

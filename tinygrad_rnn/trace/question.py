@@ -148,9 +148,15 @@ class GradientTrace:
         """
         if not 0 <= keep <= 1:
             raise ValueError(f"keep is a probability, from 0 to 1; got {keep!r}")
-        pieces = self.by_crossings(name)
-        gradient = sum((keep**k * part.gradient for k, part in enumerate(pieces)), np.zeros_like(self.total))
-        return Part(f"expected, {name} kept with probability {keep:g}", gradient, self.total)
+        kept = [(k, part) for k, part in enumerate(self.by_crossings(name)) if part.connected and (keep or not k)]
+        pieces = [keep**k * part.gradient for k, part in kept]
+        logs = [part.log10 if part.log10 is not None else math.log10(part.norm) for _, part in kept]
+        largest = max(
+            (log10 + (k and k * math.log10(keep)) for log10, (k, _) in zip(logs, kept, strict=True)), default=-math.inf
+        )
+        log10 = None if any(map(np.any, pieces)) else largest
+        gradient = sum(pieces, np.zeros_like(self.total))
+        return Part(f"expected, {name} kept with probability {keep:g}", gradient, self.total, log10=log10)
 
     def uses(self) -> list[Use]:
         """What each single use of the source contributes, edge by edge: two slots of one operation are two uses."""
@@ -177,6 +183,10 @@ class GradientTrace:
 
     def explain(self) -> Explanation:
         """The formula of backpropagation through time for this loss and source, with every factor computed."""
+        if np.isnan(self.total).any():
+            raise ValueError(
+                "the gradient is not a number, so its factors have no norms: tg.detect_anomaly() says where from"
+            )
         return explanation.explain(self.paths, self.total)
 
     def log10_norms(self) -> dict[int | None, float]:
@@ -209,7 +219,10 @@ class GradientTrace:
         return heaviest.top_paths(self.paths, k, unit, by, within, self.total, most_expansions)
 
     def count_paths(self, route: Route | None = None, unit: Literal["operation", "landmark"] = "operation") -> int:
-        """How many paths there are, exactly; of a route, if given (by operations only)."""
+        """How many paths there are, exactly; of a route, if given (by operations only).
+
+        It is printed as «about 10^6124» where it has more than 40 digits; `hex` of it has them all.
+        """
         if unit == "operation":
             return counting.count_paths(self.paths, counting.EVERY_PATH if route is None else checked(route))
         if unit == "landmark" and route is None:

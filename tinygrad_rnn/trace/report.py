@@ -6,16 +6,17 @@ import html
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from .automaton import Paths
 from .edges import Array
-from .flow import Flow
+from .flow import Flow, notes
 from .heaviest import TopPaths
-from .ledger import Ledger
-from .measure import magnitude, norms_over, percent
+from .ledger import LAGS, Ledger
+from .measure import is_beyond, magnitude, norms_over, percent
+from .missing import log10_of_whole
 from .parts import Part
 from .spectrum import spectrum_of_shares
 from .zeros import Zero
@@ -43,42 +44,43 @@ class Answers(Protocol):
 
 @dataclass(frozen=True)
 class Section:
-    """A table, and the sentences above it."""
+    """A table, the sentences above it, and the notes below it."""
 
     title: str
     sentences: tuple[str, ...]
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def sections(trace: Answers) -> Iterator[Section]:
     """What there is to say, the most general first."""
-    ledger = trace.ledger()
+    ledger, count = trace.ledger(), trace.count_paths()
+    norm = float(norms_over(trace.total[None], 1)[0])
+    size = magnitude(norm, log10_of_whole(trace.paths) if is_beyond(norm) else None)
     yield Section(
         f"Gradient by {ledger.source}",
         (
-            f"Norm {magnitude(float(norms_over(trace.total[None], 1)[0]))}; {trace.count_paths():,} paths lead there.",
+            f"Norm {size}; {count:,} path{'s lead' if count != 1 else ' leads'} there.",
             "A share is the part of the gradient, with its sign, that comes along certain paths; the shares of all "
             "parts add up to 100 %. Norms do not add up.",
             *(f"Warning: {sentence}" for sentence in ledger.warnings),
             *(map(str, trace.zeros()[:3]) if not trace.total.any() else ()),
         ),
     )
-    if trace.total.any():
+    if not ledger.missing:
         yield from _across(trace, trace.flow())
-    lags = [
-        (str(at.lag), percent(at.share), percent(at.cumulative), magnitude(at.norm, ledger.log10_at(at.lag)))
-        for at in ledger.lags()
-    ]
-    said = f"{ledger.horizon()} last steps bring 99 % of it." if trace.total.any() else "There are no shares."
-    yield _shortened(Section("By lag, from the loss back to the use", (said,), _LAGS, tuple(lags)))
-    if not trace.total.any():
+    lags = [(str(at.lag), *ledger.written(at)) for at in ledger.lags()]
+    yield _shortened(Section("By lag, from the loss back to the use", (_reach(ledger),), LAGS, tuple(lags)))
+    if ledger.missing:
         return
     names = sorted({name for boundary in trace.flow().boundaries for name in boundary.shares})
     for name in names if len(names) > 1 else []:
         parts = trace.by_crossings(name)
         rows = [(str(k), percent(p.share), magnitude(p.norm, p.log10)) for k, p in enumerate(parts) if p.connected]
         mean = f"A path crosses in {name} {trace.mean_crossings(name):.2f} times on average, by share."
+        if any(p.share < 0 for p in parts):
+            mean += " Some shares are negative, so this may be below 0, or above the most there can be."
         yield _shortened(Section(f"By number of crossings in {name}", (mean,), ("times", "share", "norm"), tuple(rows)))
     if names:
         found = trace.top_paths(5, most_expansions=MOST_EXPANSIONS)
@@ -88,21 +90,23 @@ def sections(trace: Answers) -> Iterator[Section]:
         yield Section("Heaviest single paths", (f"By where they cross time, {proven}.",), _PATHS, top + rest)
 
 
+def _reach(ledger: Ledger) -> str:
+    if ledger.missing:
+        return f"The gradient {ledger.missing}. There are no shares."
+    horizon = ledger.horizon()
+    if horizon is None:
+        return "It is used at no time step, so there are no lags."
+    return f"The last {horizon} steps bring 99 % of it." if horizon > 1 else "The last step brings 99 % of it."
+
+
 def _across(trace: Answers, flow: Flow) -> Iterator[Section]:
     """The boundary flow, and the spectrum of each name if there are several, as in an LSTM."""
     names = sorted({name for boundary in flow.boundaries for name in boundary.shares})
-    rows = tuple(
-        (
-            f"{b.after} to {b.after + 1}",
-            percent(b.net),
-            *(percent(b.shares[n]) if n in b.shares else "no path" for n in names),
-            percent(b.gross),
-        )
-        for b in reversed(flow.boundaries)
-    )
+    rows = tuple((f"{b.after} to {b.after + 1}", *b.cells(names, no_path="no path")) for b in reversed(flow.boundaries))
     if rows:
         columns = ("steps", "net", *(f"in {name}" for name in names), "gross")
-        yield _shortened(Section("What crosses from step to step", (), columns, rows))
+        below = tuple(notes(flow))
+        yield _shortened(Section("What crosses from step to step", (), columns, rows, below))
     if len(names) > 1 and None not in trace.ledger().steps:
         for name in names:
             yield _spectrum(spectrum_of_shares(trace.paths, name, trace.total), name)
@@ -121,7 +125,6 @@ def _spectrum(shares: dict[tuple[int, int], float], name: str) -> Section:
     return _shortened(Section(title, (), heads, tuple(rows)))
 
 
-_LAGS = ("lag", "share", "sum of shares", "norm")
 _PATHS = ("path", "share", "norm")
 
 
@@ -130,7 +133,7 @@ def _shortened(section: Section) -> Section:
     if left_out <= 0:
         return section
     said = f"The first {MOST_ROWS} rows; {left_out} more are left out."
-    return Section(section.title, (*section.sentences, said), section.columns, section.rows[:MOST_ROWS])
+    return replace(section, sentences=(*section.sentences, said), rows=section.rows[:MOST_ROWS])
 
 
 def text(trace: Answers) -> str:
@@ -140,7 +143,7 @@ def text(trace: Answers) -> str:
         table = [section.columns, *section.rows] if section.columns else []
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines += ["  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in table]
-        lines.append("")
+        lines += [*section.notes, ""]
     return "\n".join(lines)
 
 
@@ -153,6 +156,7 @@ def markdown(trace: Answers) -> str:
         lines += [f"## {section.title}", "", *(sentence + "\n" for sentence in section.sentences)]
         if section.columns:
             lines += [cells(section.columns), "|" + "--:|" * len(section.columns), *map(cells, section.rows), ""]
+        lines += [note + "\n" for note in section.notes]
     return "\n".join(lines)
 
 
@@ -168,6 +172,7 @@ def page(trace: Answers) -> str:
         if section.columns:
             rows = "\n".join(row(cells, "td") for cells in section.rows)
             body.append(f"<table>\n<thead>{row(section.columns, 'th')}</thead>\n<tbody>\n{rows}\n</tbody>\n</table>")
+        body += [f"<p>{html.escape(note)}</p>" for note in section.notes]
     return _PAGE.format(title=html.escape(next(sections(trace)).title), body="\n".join(body))
 
 

@@ -13,6 +13,7 @@ from ..engine.sweep import describe, tape
 from .automaton import Paths, Reading, mover, read
 from .crossings import crossing_letter, number_of_crossings
 from .measure import norms_over, percent, shares_of
+from .missing import why_no_shares
 from .oversights import last_steps
 from .uses import Step, Uses, sweep_uses, uses_of
 
@@ -25,6 +26,7 @@ class Spectrum:
 
     lags: the lag of each row. gradients: (lags, crossings, *source.shape), which sum to the whole.
     connected: (lags, crossings); False is «no path», which is not a gradient of 0.
+    missing: why nothing has a share, as in «the gradient is exactly 0»; empty where there are shares.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Spectrum:
     gradients: Array
     connected: npt.NDArray[np.bool_]
     whole: Array
+    missing: str = ""
 
     @property
     def shares(self) -> Array:
@@ -50,7 +53,13 @@ class Spectrum:
         for lag, row, paths in zip(self.lags, self.shares, self.connected, strict=True):
             cells = (percent(share) if any_ else "-" for share, any_ in zip(row.tolist(), paths, strict=True))
             lines.append(f"{lag:>5}" + "".join(f"{cell:>9}" for cell in cells))
-        return "\n".join([*lines, "-: no path"] if not self.connected.all() else lines)
+        if not self.connected.all():
+            lines.append("-: no path")
+        if self.missing:
+            lines.append(f"The gradient {self.missing}, so there are no shares.")
+        elif (self.connected & (self.norms == 0)).any():
+            lines.append("0: exactly 0, or underflowed; by_crossings() and the ledger tell which")
+        return "\n".join(lines)
 
     __repr__ = __str__
 
@@ -66,7 +75,7 @@ def spectrum(paths: Paths, name: str, whole: Array) -> Spectrum:
     connected = np.zeros(table.shape[:2], np.bool_)
     for (lag, k), part in found.items():
         table[lags.index(lag), k], connected[lags.index(lag), k] = part, True
-    return Spectrum(name, tuple(lags), table, connected, whole)
+    return Spectrum(name, tuple(lags), table, connected, whole, why_no_shares(paths, whole))
 
 
 def spectrum_of_shares(paths: Paths, name: str, whole: Array) -> dict[tuple[int, int], float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ...trace import Boundary, magnitude
 from ..text.labels import Line, visible
 from ..views.figure import Node
@@ -20,10 +22,13 @@ ROOMS = {
 }  # else ROOM
 
 
-def share_text(share: float) -> str:
-    """+57%, −2.3%; – below 1 % in size, which is not vanished; 0 only where it is exactly that."""
+def share_text(share: float, log10: float = -math.inf) -> str:
+    """+57%, −2.3%; – below 1 % in size, which is not vanished; 0 only where it is exactly that.
+
+    log10: of the size of a share that is 0 since it underflowed, which is written as a power of ten.
+    """
     if share == 0:
-        return "0"
+        return "0" if log10 == -math.inf else f"10^{log10:.0f}"
     if abs(share) < SMALL:
         return "–"
     sign = "+" if share > 0 else "−"
@@ -31,8 +36,8 @@ def share_text(share: float) -> str:
     return f"{sign}{size:.1f}%" if size < 9.95 else f"{sign}{size:,.0f}%"
 
 
-def _size_text(size: float) -> str:
-    return share_text(size).removeprefix("+") if size == 0 or size >= SMALL else "under 1%"
+def _size_text(size: float, log10: float = -math.inf) -> str:
+    return share_text(size, log10).removeprefix("+") if size == 0 or size >= SMALL else "under 1%"
 
 
 def parts_text(current: Current) -> str:
@@ -44,7 +49,7 @@ def parts_text(current: Current) -> str:
 
 def current_text(current: Current) -> str:
     """The net share, with both parts where it is a difference: +100% (+140 −40)."""
-    return f"{share_text(current.net)} {parts_text(current)}".rstrip()
+    return f"{share_text(current.net, current.log10)} {parts_text(current)}".rstrip()
 
 
 def stroke(current: Current | None) -> Stroke:
@@ -53,7 +58,7 @@ def stroke(current: Current | None) -> Stroke:
         return FADED_STROKE
     net = current.net
     if current.ahead == current.against == 0:
-        return Stroke(ZERO, NARROWEST, caption=(Line("0", SIZE, bold=True, color=ZERO),))
+        return Stroke(ZERO, NARROWEST, caption=(Line(share_text(0.0, current.log10), SIZE, bold=True, color=ZERO),))
     pen = max(NARROWEST, WIDEST * min(1.0, abs(net)))
     caption = [Line(share_text(net), SIZE, bold=True, color=_ink(net))]
     if parts := parts_text(current):
@@ -87,13 +92,14 @@ def overlay(found: Currents) -> Overlay:
 
 def _boundary(b: Boundary) -> tuple[Line, ...]:
     return (
-        Line(f"net {share_text(b.net)}", SIZE, bold=True, color=_ink(b.net)),
-        Line(f"gross {_size_text(b.gross)}", 13),
+        Line(f"net {share_text(b.net, b.log10_gross)}", SIZE, bold=True, color=_ink(b.net)),
+        Line(f"gross {_size_text(b.gross, b.log10_gross)}", 13),
     )
 
 
 def _samples(found: Currents) -> tuple[Sample, ...]:
-    nets = [c.net for c in found.edges if c is not None]
+    there = [c for c in found.edges if c is not None]
+    nets = [c.net for c in there]
     samples = []
     if any(s >= SMALL for s in nets):
         samples.append(Sample(Stroke(BLUE, 5.0, caption=_number("+55%", DARK_BLUE)), "adds to the gradient"))
@@ -101,7 +107,11 @@ def _samples(found: Currents) -> tuple[Sample, ...]:
         samples.append(Sample(Stroke(ORANGE, 5.0, True, _number("−55%", DARK_ORANGE)), "takes away from it"))
     if any(0 < abs(s) < SMALL for s in nets):
         samples.append(Sample(Stroke(BLUE, NARROWEST, caption=_number("–", DARK_BLUE)), "less than 1%, not vanished"))
-    if any(s == 0 for s in nets):
+    under = [c for c in there if c.log10 > -math.inf]
+    if under:
+        power = _number(share_text(0.0, under[0].log10), ZERO)
+        samples.append(Sample(Stroke(ZERO, NARROWEST, caption=power), "underflowed: a share too small for a number"))
+    if any(c.net == 0 and c.log10 == -math.inf for c in there):
         samples.append(Sample(Stroke(ZERO, NARROWEST, caption=_number("0", ZERO)), "a path that carries exactly 0"))
     if any(c is None for c in found.edges):
         samples.append(Sample(FADED_STROKE, "not on the route" if found.flow.route else "on no path from the source"))
@@ -116,7 +126,11 @@ def _notes(found: Currents) -> tuple[str, ...]:
     flow, to = found.flow, found.source
     if not flow.shares:
         return (_nothing_flows(found, to),)
-    on = f" by the paths of {visible(flow.route)} only, {share_text(flow.total)} in all" if flow.route else ""
+    on = (
+        f" by the paths of {visible(flow.route)} only, {share_text(flow.total, flow.log10_total)} in all"
+        if flow.route
+        else ""
+    )
     notes = [
         f"Flow: which share of the gradient by {to} (norm {magnitude(flow.norm)}) comes through each arrow{on}.",
         "What flows into a node flows out of it. Width: the size of the share, up to 100%; the number goes on above.",
@@ -146,10 +160,14 @@ def flow_text(found: Currents) -> str:
     if not flow.shares:
         return _nothing_flows(found, to)
     text = f"Arrows show which share of the gradient by {to}, of norm {magnitude(flow.norm)}, comes through them"
-    text += f", by the paths of {visible(flow.route)} only, {share_text(flow.total)} in all." if flow.route else "."
+    text += (
+        f", by the paths of {visible(flow.route)} only, {share_text(flow.total, flow.log10_total)} in all."
+        if flow.route
+        else "."
+    )
     nodes, rolled = {n.id: n for n in figure.nodes}, figure.view == "rolled"
     crossing = [(e, c.net) for e, c in zip(figure.edges, found.edges, strict=True) if c is not None and e.crossing]
-    largest = sorted(crossing, key=lambda item: -abs(item[1]))[:3]
+    largest = sorted((item for item in crossing if item[1]), key=lambda item: -abs(item[1]))[:3]
     if largest:
         said = (
             f"{share_text(net)} from {_said(nodes[e.source], rolled)} to {_said(nodes[e.target], rolled)}"
@@ -159,10 +177,15 @@ def flow_text(found: Currents) -> str:
         text += f" The largest flows from step to step{over}: {', '.join(said)}."
     if flow.boundaries:
         shown = [*flow.boundaries[:3], *flow.boundaries[3:][-3:]]
-        nets = (f"{b.after} to {b.after + 1} {share_text(b.net)}, gross {_size_text(b.gross)}" for b in shown)
+        nets = (
+            f"{b.after} to {b.after + 1} {share_text(b.net, b.log10_gross)}, gross {_size_text(b.gross, b.log10_gross)}"
+            for b in shown
+        )
         few = len(shown) < len(flow.boundaries)
         more = f" (the first and the last of {len(flow.boundaries):,})" if few else ""
         text += f" Net across the boundaries between steps{more}: {'; '.join(nets)}."
+        if any(b.log10_gross > -math.inf for b in shown):
+            text += " Powers of ten are shares that underflowed: too small for a number, and not 0."
     return text.replace("–", "less than 1%")
 
 

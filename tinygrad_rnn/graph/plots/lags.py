@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...trace import GradientTrace, Ledger, magnitude, percent
+from ...trace import GradientTrace, Ledger, percent
 from ..text.labels import visible
 from .numbers import ByLag, by_lag, ledger_of
 from .plot import Plot
@@ -220,11 +220,13 @@ def _line_in_words(line: ByLag, ledger: Ledger) -> str:
     if finite.size:
         first, last = int(finite[0]), int(finite[-1])
         said.append(
-            f"norm {magnitude(10.0 ** line.log10[first])} at lag {line.lags[first]}"
+            f"norm {ten_to(float(line.log10[first]))} at lag {line.lags[first]}"
             + (f", {ten_to(float(line.log10[last]))} at lag {line.lags[last]}" if last != first else "")
         )
-    zeros = [line.lags[k] for k in np.flatnonzero(np.isneginf(line.log10))]
-    if zeros:
-        at = f"lag {zeros[0]}" if len(zeros) == 1 else f"{len(zeros)} lags from {zeros[0]} to {zeros[-1]}"
-        said.append(f"{'exactly 0' if line.certain else '0 or underflowed'} at {at}")
+    zero = "exactly 0" if line.certain else "0 or underflowed"
+    for what, found in ((zero, np.isneginf(line.log10)), ("not finite", np.isnan(line.log10))):
+        lags = [line.lags[k] for k in np.flatnonzero(found)]
+        if lags:
+            at = f"lag {lags[0]}" if len(lags) == 1 else f"{len(lags)} lags from {lags[0]} to {lags[-1]}"
+            said.append(f"{what} at {at}")
     return "; ".join(said)

@@ -23,12 +23,14 @@ class Table:
 
     log10: (losses, columns); -inf where a contribution is exactly 0, nan where there is no path or it is not finite.
     underflowed: (losses, columns); the norm in the ledger is 0, or lost digits, and the true one, in log10, is not 0.
+    overflowed: (losses, columns); the norm in the ledger is not finite, and the true one, in log10, is.
     certain: False if a 0 may also be an underflow, since this is the ledger of some elements of the source only.
     """
 
     ledger: Ledger
     log10: Array
     underflowed: Array
+    overflowed: Array
     certain: bool
 
     @property
@@ -67,10 +69,12 @@ def table(ledger: Ledger) -> Table:
     """The numbers of a ledger, which are looked at more closely, by another sweep, where any is 0 or nearly."""
     log10 = np.where(ledger.connected, _log10(ledger.norms), np.nan)
     small = ledger.connected & (ledger.norms < np.finfo(ledger.contributions.dtype).tiny)
-    is_whole = ledger.uses.source.shape == ledger.total.shape
-    if small.any() and is_whole:
-        log10[small] = ledger.log10_norms[small]
-    return Table(ledger, log10, small & np.isfinite(log10) & is_whole, is_whole or not small.any())
+    large = ledger.connected & ~np.isfinite(ledger.norms)
+    beyond = small | large
+    if beyond.any() and ledger.is_whole:
+        log10[beyond] = _finite_or_zero(ledger.log10_norms[beyond])
+    known = np.isfinite(log10) & ledger.is_whole
+    return Table(ledger, log10, small & known, large & known, ledger.is_whole or not small.any())
 
 
 def by_lag(ledger: Ledger) -> ByLag:
@@ -87,9 +91,9 @@ def by_lag(ledger: Ledger) -> ByLag:
     certain = cells.certain
     for k, lag in enumerate(lags):
         places = at[lag.lag]
-        hidden = [place for place in places if cells.underflowed[place]]
+        hidden = [place for place in places if cells.underflowed[place] or cells.overflowed[place]]
         if hidden and len(places) == 1:
-            underflowed[k], log10[k] = True, cells.log10[hidden[0]]
+            underflowed[k], log10[k] = cells.underflowed[hidden[0]], cells.log10[hidden[0]]
         elif hidden and lag.norm == 0:  # of several losses, which may also cancel
             certain = False
     return ByLag(
@@ -99,19 +103,20 @@ def by_lag(ledger: Ledger) -> ByLag:
         log10=log10,
         underflowed=underflowed,
         certain=certain,
-        why_no_shares=why_no_shares(ledger.total),
+        why_no_shares=why_no_shares(ledger.missing),
         smallest=float(np.log10(np.finfo(ledger.contributions.dtype).tiny)),
     )
 
 
-def why_no_shares(total: Array) -> str:
-    """A sentence for where shares do not exist, else ""."""
-    if not np.isfinite(total).all():
-        return "No shares: the gradient is not finite (nan or inf)."
-    return "" if total.any() else "No shares: the gradient is exactly 0."
+def why_no_shares(missing: str) -> str:
+    """A sentence for where shares do not exist, else "". missing: what the gradient is, of a ledger or a spectrum."""
+    return f"No shares: the gradient {missing}." if missing else ""
 
 
 def _log10(norms: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.log10(norms)
-    return np.where(np.isposinf(found), np.nan, found)
+        return _finite_or_zero(np.log10(norms))
+
+
+def _finite_or_zero(log10: Array) -> Array:
+    return np.where(np.isposinf(log10), np.nan, log10)

@@ -41,7 +41,7 @@ def plot_ledger(
     _ledger_axes(canvas, shares, ledger, "Share of the gradient", below=not flat)
     _ledger_axes(canvas, norms, ledger, "Norm of the contribution", left=flat)
     masked = np.ma.masked_array(ledger.shares, mask=~ledger.connected | cells.zero | np.isnan(ledger.shares))
-    reason = why_no_shares(ledger.total)
+    reason = why_no_shares(ledger.missing)
     _no_path(canvas, shares)
     if reason:
         say(canvas, shares, reason)
@@ -66,7 +66,8 @@ def plot_spectrum(spectrum: Spectrum, *, theme: str = "light", size: str = "slid
     canvas = begin(theme, size, 2, 2, width_ratios=[1, 4], height_ratios=[1, 3.2])
     name = visible(spectrum.name)
     values = spectrum.shares
-    reason = why_no_shares(spectrum.whole)
+    reason = why_no_shares(spectrum.missing)
+    zero = spectrum.connected & (spectrum.norms == 0)
     corner, above, left, axes = canvas.axes.flat
     corner.set_axis_off()
     lags = np.array(spectrum.lags)
@@ -82,14 +83,16 @@ def plot_spectrum(spectrum: Spectrum, *, theme: str = "light", size: str = "slid
         above.set_axis_off()
         left.set_axis_off()
     else:
-        no_path = spectrum.norms == 0
-        draw_shares(canvas, axes, np.ma.masked_array(values, mask=no_path), beside=[above, axes])
+        draw_shares(canvas, axes, np.ma.masked_array(values, mask=~spectrum.connected | zero), beside=[above, axes])
         _no_path(canvas, axes)
+        _grey(canvas, axes, zero)
         _margins(canvas, axes, above, left, values, lags)
     notes = [
         "Blue: with the gradient; orange: against it. Bars: added up over lags (above) and over crossings (left).",
-        "Hatched: no such path, or it carries exactly 0.",
+        "Hatched: no such path.",
     ]
+    if not reason and zero.any():
+        notes.append("Grey: a path is there, and carries 0, exactly or by underflow.")
     called = title or f"The gradient by lag and by crossings in {name}"
     return finish(canvas, called, _spectrum_in_words(spectrum, values, reason), notes)
 
@@ -137,7 +140,7 @@ def _draw_norms(canvas: Canvas, axes: Any, cells: Table) -> None:
 
 def _short(exponent: float, digits: int) -> str:
     """A norm in a cell: 0.39, 2e-5, 10⁻⁴⁰⁰."""
-    if exponent < -99:
+    if abs(exponent) > 99:
         return power(exponent)
     return f"{10.0**exponent:.{digits}g}" if exponent > -3 else f"{10.0**exponent:.0e}".replace("e-0", "e-")
 
@@ -156,7 +159,9 @@ def power_ticks(low: float, high: float) -> list[float]:
 
 def written_power(exponent: float, span: float) -> str:
     """A tick of such an axis."""
-    return power(exponent) if span >= 2 else f"{10.0**exponent:.2g}"
+    if span >= 2:
+        return power(exponent)
+    return f"{10.0**exponent:.2g}" if abs(exponent) < 300 else ten_to(exponent)
 
 
 def _write(canvas: Canvas, axes: Any, values: Any, format: Callable[[float], str]) -> None:
@@ -255,6 +260,8 @@ def _ledger_notes(cells: Table, shares: Any) -> list[str]:
         )
     if cells.underflowed.any():
         notes.append("Some norms are too small for a number: the ledger holds 0 there, the plot their true size.")
+    if cells.overflowed.any():
+        notes.append("Some norms are too large for a number: the ledger holds inf there, the plot their true size.")
     if None in cells.ledger.steps:
         notes.append("none: uses outside the time loop.")
     notes += [f"Warning: {sentence}" for sentence in cells.ledger.warnings]
@@ -268,7 +275,7 @@ def _ledger_in_words(cells: Table) -> str:
         f"Heat map of what each use of {ledger.source}, contributes to {rows} loss{'es' * (rows != 1)}, "
         f"by step of the loss and of the use ({columns} column{'s' * (columns != 1)})."
     )
-    reason = why_no_shares(ledger.total)
+    reason = why_no_shares(ledger.missing)
     if reason:
         text += f" {reason}"
     else:
@@ -285,6 +292,8 @@ def _ledger_in_words(cells: Table) -> str:
         text += f" {zeros} of {rows * columns} cells {'are exactly 0' if cells.certain else 'are 0 or underflowed'}."
     if under:
         text += f" {under} underflowed: their norms are shown by logarithm."
+    if over := int(cells.overflowed.sum()):
+        text += f" {over} overflowed: their norms are shown by logarithm."
     if none:
         text += f" To {none} of {rows * columns} cells there is no path."
     return text
@@ -292,10 +301,10 @@ def _ledger_in_words(cells: Table) -> str:
 
 def ten_to(exponent: float) -> str:
     """10 to this power as text, also where no number can hold it."""
-    if exponent > -300:
+    if abs(exponent) < 300:
         return magnitude(10.0**exponent)
     whole = math.floor(exponent)
-    return f"{10 ** (exponent - whole):.3g}e{whole}"
+    return f"{10 ** (exponent - whole):.3g}e{whole:+}"
 
 
 def _at(step: int | None) -> str:

@@ -26,10 +26,14 @@ SINK = "sink"  # the id of the node in which several losses end
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """Shares of the gradient, 1.0 being the whole. ahead: the sum of the positive ones; against: of the negative."""
+    """Shares of the gradient, 1.0 being the whole. ahead: the sum of the positive ones; against: of the negative.
+
+    log10: where both are 0, of the size of the largest share that underflowed; -inf where all are exactly 0.
+    """
 
     ahead: float
     against: float
+    log10: float = -math.inf
 
     @property
     def net(self) -> float:
@@ -83,13 +87,14 @@ def currents(figure: Figure, flow: Flow, tape: Sequence[Any]) -> Currents:
     source = visible(tensors[flow.source_index].name or "") or "the source"
     ends = _ends(flow, tensors)
     begins = _begins(figure, flow, tensors)
-    shares: dict[Key, float] = dict(flow.shares)
     if len(ends) < 2:
         last = {_home(figure, index): share for index, share in ends.items()}
-        return Currents(flow, source, figure, _on_edges(figure.edges, shares), begins, last)
-    shares |= {(index, -1): share for index, share in ends.items()}
+        return Currents(flow, source, figure, _on_edges(figure.edges, flow.shares, flow.log10), begins, last)
+    shares = {**flow.shares, **{(index, -1): share for index, share in ends.items()}}
+    log10 = {**flow.log10, **{(index, -1): _log10_into(index, flow) for index, share in ends.items() if share == 0}}
     figure = _with_sink(figure, ends)
-    return Currents(flow, source, figure, _on_edges(figure.edges, shares), begins, {SINK: math.fsum(ends.values())})
+    edges = _on_edges(figure.edges, shares, log10)
+    return Currents(flow, source, figure, edges, begins, {SINK: math.fsum(ends.values())})
 
 
 def _check(flow: Flow, tensors: Mapping[int, Any]) -> None:
@@ -115,18 +120,24 @@ def _ends(flow: Flow, tensors: Mapping[int, Any]) -> dict[int, float]:
     return {index: math.fsum(found) for index, found in parts.items()}
 
 
+def _log10_into(loss: int, flow: Flow) -> float:
+    """Of what comes in at a loss, all shares being 0: log10 of the size of the largest that underflowed."""
+    uses = [use for use in flow.shares if use[0] == loss]
+    return -math.inf if any(flow.shares[use] for use in uses) else _largest(uses, flow.log10)
+
+
 def _begins(figure: Figure, flow: Flow, tensors: Mapping[int, Any]) -> dict[str, Current]:
     """The uses of the source that no arrow from a drawing of the source alone stands for: by the node that they lead
     from, or inside which they are."""
     alone = {n.id for n in figure.nodes if n.index == flow.source_index}
     leads_from = {use: e.source for e in figure.edges for use in e.uses}
-    inside: dict[str, list[float]] = defaultdict(list)
-    for (consumer, slot), share in flow.shares.items():
+    inside: dict[str, list[Key]] = defaultdict(list)
+    for consumer, slot in flow.shares:
         if tensors[consumer].inputs[slot].index == flow.source_index:
             v = leads_from.get((consumer, slot), figure.home[consumer])
             if v not in alone:
-                inside[v].append(share)
-    return {v: _current(shares) for v, shares in inside.items()}
+                inside[v].append((consumer, slot))
+    return {v: _current(uses, flow.shares, flow.log10) for v, uses in inside.items()}
 
 
 def _home(figure: Figure, index: int) -> str:
@@ -143,13 +154,21 @@ def _with_sink(figure: Figure, ends: Mapping[int, float]) -> Figure:
     return dataclasses.replace(figure, nodes=(*figure.nodes, sink), edges=(*figure.edges, *edges))
 
 
-def _on_edges(edges: Iterable[Edge], shares: Mapping[Key, float]) -> tuple[Current | None, ...]:
-    found = ([shares[use] for use in e.uses if use in shares] for e in edges)
-    return tuple(_current(there) if there else None for there in found)
+def _on_edges(
+    edges: Iterable[Edge], shares: Mapping[Key, float], log10: Mapping[Key, float]
+) -> tuple[Current | None, ...]:
+    found = ([use for use in e.uses if use in shares] for e in edges)
+    return tuple(_current(uses, shares, log10) if uses else None for uses in found)
 
 
-def _current(shares: Sequence[float]) -> Current:
-    return Current(math.fsum(s for s in shares if s > 0), math.fsum(s for s in shares if s < 0))
+def _current(uses: Sequence[Key], shares: Mapping[Key, float], log10: Mapping[Key, float]) -> Current:
+    there = [shares[use] for use in uses]
+    ahead, against = math.fsum(s for s in there if s > 0), math.fsum(s for s in there if s < 0)
+    return Current(ahead, against, -math.inf if any(there) else _largest(uses, log10))
+
+
+def _largest(uses: Iterable[Key], log10: Mapping[Key, float]) -> float:
+    return max((log10[use] for use in uses if use in log10), default=-math.inf)
 
 
 def imbalance(found: Currents) -> dict[str, float]:
