@@ -1,5 +1,6 @@
 """Routes against the sum over all paths, one by one, and against really detaching."""
 
+import contextlib
 import re
 import sys
 
@@ -409,3 +410,42 @@ def test_a_route_on_which_exactly_nothing_flows_has_a_share_of_0():
         assert part.connected
         assert part.share == 0
         assert part.norm == 0
+
+
+@pytest.mark.parametrize("scope", ["", "layer0", "a/0/b", "my scope", "0", "it's/an 'odd' one"])
+@pytest.mark.parametrize(
+    "name", ["h", "my state", "it's", "''", "a+b", "(h | c)*", "h[3]", "1h", "a/b", "!h", ".", "état"]
+)
+def test_whatever_a_landmark_is_called_its_printed_path_is_a_route_that_asks_for_it(name, scope):
+    h = x = tg.Tensor(1.0, requires_grad=True)
+    for t, _ in enumerate(tg.steps(range(3))):
+        with tg.scope(scope) if scope else contextlib.nullcontext():
+            h = (h * 0.5).named(name)
+        if t == 2:
+            h = h + x * 3.0
+    trace = tg.trace_gradient(h, to=x)
+    (_, there) = sorted(trace.top_paths(5), key=lambda path: len(path.word))
+    assert there.word == (name, name)
+    for written in (str(there), there.in_full):
+        assert trace.count_paths(tg.across(written)) == 1
+        assert trace.across(written).share == pytest.approx(there.share, rel=1e-12)
+    with pytest.raises(ValueError) as refused:
+        trace.along("nobody")
+    listed = re.search(r"There are: (.*) \(3\)$", str(refused.value))[1]
+    assert trace.through(listed).share == pytest.approx(there.share, rel=1e-12)
+
+
+@pytest.mark.parametrize(("text", "column"), [("h 'it's'", 7), ("'h", 0), ("layer0/'h", 7), ("(''|c)", 1)])
+def test_a_quote_that_is_not_closed_is_pointed_at(text, column):
+    with pytest.raises(tg.RouteError) as refused:
+        tg.along(text)
+    said, shown, marker = str(refused.value).splitlines()
+    assert "no closing quote" in said
+    assert "'it''s'" in said
+    assert shown[4:] == text
+    assert marker.index("^") - 4 == column
+
+
+def test_a_name_that_needs_quotes_is_shown_with_them():
+    with pytest.raises(tg.RouteError, match="quote it: \"'my state'\""):
+        tg.through("my state")

@@ -210,3 +210,35 @@ def test_contributions_that_cancel_are_exactly_0_and_have_not_underflowed():
     assert "0 exactly" in said
     assert "The gradient is exactly 0, so there are no shares." in said
     assert "underflowed" not in said
+
+
+def unnamed(steps=4):
+    w = tg.Tensor(np.eye(2) * 0.5, requires_grad=True, name="W")
+    h = tg.Tensor(np.ones(2))
+    for _ in tg.steps(range(steps)):
+        h = (w @ h).tanh()
+    return tg.trace_gradient(h.sum(), to=w)
+
+
+def test_what_an_underscore_is_stands_once_under_each_table_that_has_one():
+    trace = unnamed()
+    for said in (str(trace.flow()), str(trace.top_paths(2)), report(trace, ".txt"), report(trace, ".md")):
+        assert said.count("_ : a crossing of an unnamed tensor; name it where it is made, with .named(") == 1
+    assert str(trace.flow()).splitlines()[-1].startswith("_ : ")
+    states, w = chain(0.5, 0.3, steps=4)
+    named = tg.trace_gradient(states[-1].sum(), to=w)
+    assert "_ :" not in str(named.flow()) + str(named.top_paths(2)) + report(named, ".txt")
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_mean_number_of_crossings_that_signed_shares_may_make_negative_says_so(sign):
+    x = tg.Tensor(1.0, requires_grad=True)
+    with tg.step(0):
+        h, c = (x * 1.0).named("h"), (x * 1.0).named("c")
+    with tg.step(1):
+        loss = 3.0 * x - sign * 0.5 * h + 0.2 * c
+    said = report(tg.trace_gradient(loss, to=x), ".txt")
+    mean = -sign * 0.5 / (3.0 - sign * 0.5 + 0.2)
+    line = next(line for line in said.splitlines() if line.startswith("A path crosses in h"))
+    assert f"{mean:.2f} times on average" in line
+    assert ("Some shares are negative" in line) == (sign > 0)

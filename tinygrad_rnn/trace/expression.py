@@ -4,7 +4,7 @@
     (i | g) c      alternatives                .                          any one landmark
     !h             any landmark but h          h[3]  c[2:7]  c[2:]        only at that step, in that range of steps
     layer0/h       qualified by scope          c>                         a c that crosses a step here
-    'my state'     a name with spaces or signs
+    'my state'     a name with spaces or signs; a quote in it is doubled, 'it''s'
 
 The derivative of a set of words by a letter is what may follow that letter (Brzozowski 1964). It makes the automaton:
 its states are the derivatives, and it is deterministic, so no path is counted twice.
@@ -15,6 +15,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, TypeAlias
+
+_WORD = r"[^\W\d]\w*"
+_QUOTED = r"'(?:[^']|'')+'"
+
+
+UNNAMED = '_ : a crossing of an unnamed tensor; name it where it is made, with .named("h") or the like.'
 
 
 class Mark(NamedTuple):
@@ -62,14 +68,23 @@ class Letter:
 
     def __str__(self) -> str:
         """As it is written in a route."""
-        name = "." if self.name is None else self.name if re.fullmatch(r"\w+", self.name) else f"'{self.name}'"
+        name = "." if self.name is None else quoted(self.name)
         first, end = ("" if step is None else step for step in (self.first, self.end))
         one = self.first is not None and self.end == self.first + 1
         steps = f"[{first}]" if one else f"[{first}:{end}]" if (first, end) != ("", "") else ""
-        return f"{'!' * self.but}{self.scope}{'/' if self.scope else ''}{name}{steps}{'>' * self.crossing}"
+        first_scope, *scopes = self.scope.split("/")
+        scope = "/".join(
+            [quoted(first_scope), *(one if re.fullmatch(r"\w+", one) else quoted(one) for one in scopes), ""]
+        )
+        return f"{'!' * self.but}{scope if self.scope else ''}{name}{steps}{'>' * self.crossing}"
 
     def _is_called(self, mark: Mark) -> bool:
         return mark.name == self.name and (not self.scope or f"/{self.scope}/" in f"/{mark.scope}/")
+
+
+def quoted(name: str) -> str:
+    """A name as routes read it: h, 'my state', 'it''s'."""
+    return name if re.fullmatch(_WORD, name) else "'" + name.replace("'", "''") + "'"
 
 
 # An expression is a tuple, so that it can be compared, hashed and shared.
@@ -233,14 +248,14 @@ def _grouped(e: Expression) -> str:
 
 # Parsing ----------------------------------------------------------------------------------------------------------
 
-_TOKEN = re.compile(
-    r"\s*(?:(?P<name>!?[^\W\d][\w/]*|!?'[^']+'|\.)|(?P<number>\d+)|(?P<sign>[()|*+?{}\[\],:>^])|(?P<end>$))"
-)
-
+_PATH = rf"(?:{_WORD}|{_QUOTED})(?:/(?:\w+|{_QUOTED}))*/?"
+_TOKEN = re.compile(rf"\s*(?:(?P<name>!?{_PATH}|\.)|(?P<number>\d+)|(?P<sign>[()|*+?{{}}\[\],:>^])|(?P<end>$))")
+_PART = re.compile(rf"{_QUOTED}|[^/]+")
+_OPEN_QUOTE = "there is no closing quote for this; a quote within a name is doubled, as in 'it''s'"
 
 _NO_TOKEN = {
     "!": "! is followed by one name, as in !h",
-    "'": "there is no closing quote for this",
+    "'": _OPEN_QUOTE,
     "&": "routes are combined outside the text, as in tg.across(...) & tg.along(...)",
     "~": "a route is turned round outside the text, as in ~tg.across(...)",
 }
@@ -366,10 +381,13 @@ class _Reader:
                 self.fail("there is no ) for this (", start)
             return inside
         word = self.take()
-        but, path = word.startswith("!"), word.lstrip("!")
-        scope, _, name = ("", "", path.strip("'")) if path.startswith("'") else path.rpartition("/")
-        if word != "." and not name:
+        but, path = word.startswith("!"), word.removeprefix("!")
+        if path.endswith("/"):
+            if self.text.startswith("'", self.position):
+                self.fail(_OPEN_QUOTE)
             self.fail("a scope is followed by the name of a landmark, as in layer0/h", start)
+        *scopes, name = (part[1:-1].replace("''", "'") if part[0] == "'" else part for part in _PART.findall(path))
+        scope = "/".join(scopes)
         first, end = self.steps() if self.sees("[") else (None, None)
         crossing = self.skip(">")
         if self.sees("[") and first is None and end is None:

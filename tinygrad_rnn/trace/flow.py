@@ -24,6 +24,7 @@ from ..engine.primitives import identity
 from ..engine.sweep import AtEdge, describe, sweep, tape
 from ..engine.tensor import Tensor, constant, record
 from .automaton import Paths, Reading, crosses, read, uses_on
+from .expression import UNNAMED
 from .measure import percent
 from .missing import why_no_shares
 from .reading import read_route
@@ -33,7 +34,6 @@ from .scaled import Scaled, added, log10_of, moved, sweep_scaled, unscaled
 Array = npt.NDArray[Any]
 Use = tuple[int, int]  # the index of the consumer, and the slot
 UNDERFLOWED = "A bare power such as 10^-400: the share underflowed, it is too small for a number. 0 is exactly 0."
-UNNAMED = '_ : a crossing of an unnamed tensor; name it where it is made, with .named("h") or the like.'
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from .automaton import Paths, Reading, read
 from .crossings import by_crossings
+from .expression import UNNAMED, Letter, quoted
 from .factors import Limit
 from .measure import magnitude, norms_over, percent, shares_of
 from .reading import read_route
@@ -49,7 +50,7 @@ class TopPath:
 
     def __str__(self) -> str:
         runs = [(name, len(list(same))) for name, same in itertools.groupby(self.word)]
-        return " ".join(name if n == 1 else f"{name}^{n}" for name, n in runs) or "(direct)"
+        return " ".join(quoted(name) if n == 1 else f"{quoted(name)}^{n}" for name, n in runs) or "(direct)"
 
     __repr__ = __str__
 
@@ -58,7 +59,8 @@ class TopPath:
         """Each landmark with its scope and step: layer0/h[3]."""
         marks = zip(self.word, self.steps, self.scopes, strict=True)
         return " ".join(
-            f"{scope}{'/' if scope else ''}{name}{'' if step is None else f'[{step}]'}" for name, step, scope in marks
+            str(Letter(name, scope=scope, first=step, end=None if step is None else step + 1))
+            for name, step, scope in marks
         )
 
 
@@ -103,6 +105,8 @@ class TopPaths:
             lines.append("There are no other paths.")
         else:
             lines.append(f"{percent(self.rest_share):>9} {magnitude(self.rest_norm):>10}  all other paths together")
+        if any("_" in path.word for path in self.paths):
+            lines.append(UNNAMED)
         if self.gap:
             gap = percent(self.gap) if self.by == "share" else magnitude(self.gap)
             lines.append(

@@ -86,7 +86,7 @@ def _check_names(paths: Paths, routes: Sequence[Route]) -> None:
         for kind, letter in route.letters():
             met = landmarks if kind == "along" else crossings | landmarks
             if letter.name is not None and letter.name not in met:
-                known = ", ".join(f"{name} ({len(at)})" for name, at in sorted(met.items()))
+                known = ", ".join(f"{ex.quoted(name)} ({len(at)})" for name, at in sorted(met.items()))
                 unnamed = (
                     " (_ stands for unnamed tensors that cross a step, in across only)" if letter.name == "_" else ""
                 )

@@ -66,7 +66,7 @@ def along(text: str) -> Route:
     (i | g) c      alternatives                .                          any one landmark
     !h             any landmark but h          h[3]  c[2:7]  c[2:]        only at that step, in that range of steps
     layer0/h       qualified by scope          c>                         a c that crosses a step here
-    'my state'     a name with spaces or signs
+    'my state'     a name with spaces or signs; a quote in it is doubled, 'it''s'
 
     Raises RouteError, pointing at the character that is wrong.
     """
@@ -147,7 +147,10 @@ def _short(steps: list[int]) -> str:
 def _one(name: str) -> Expression:
     parsed = ex.parse(name)
     if parsed[0] != "letter":
-        raise ex.RouteError(f'one landmark is named here, such as "h" or "layer0/h[3]"; got {name!r}')
+        raise ex.RouteError(
+            f'one landmark is named here, such as "h" or "layer0/h[3]"; got {name!r}. If that is its name, quote it: '
+            f'"{ex.quoted(name)}"'
+        )
     return parsed
 
 
