@@ -449,3 +449,21 @@ def test_a_quote_that_is_not_closed_is_pointed_at(text, column):
 def test_a_name_that_needs_quotes_is_shown_with_them():
     with pytest.raises(tg.RouteError, match="quote it: \"'my state'\""):
         tg.through("my state")
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant", "other"),
+    [
+        ("h[1]", ".* h[1] .*", ', or through("h[1]")'),
+        ("f", ".* f .*", ', or through("f")'),
+        ("i | f", ".* (f | i) .*", ""),
+        ("h f c", ".* h f c .*", ""),
+    ],
+)
+def test_where_a_word_is_only_a_part_of_those_there_are_that_is_said_with_what_was_perhaps_meant(asked, meant, other):
+    found = TRACE.along(asked)
+    assert not found.connected
+    assert str(found) == (
+        f'along("{asked}"): no path, for it is the whole word of none; did you mean along("{meant}"){other}?'
+    )
+    assert TRACE.along(meant).connected

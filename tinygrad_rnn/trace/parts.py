@@ -14,7 +14,7 @@ from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor
 from .automaton import Paths, Reading, split, split_jacobian
 from .measure import has_a_norm, magnitude, norms_over, percent, shares_of
-from .reading import read_route, read_routes
+from .reading import perhaps_meant, read_route, read_routes
 from .route import Route, accepts, checked
 from .scaled import log10_of_route
 
@@ -27,7 +27,7 @@ class Part:
 
     gradient: of the source's shape. whole: the gradient through all paths. connected: False if there is no path in
     the set, which is not the same as a gradient of 0. log10: of the norm, where no number holds that: -inf for what is
-    exactly 0, else what underflowed or overflowed.
+    exactly 0, else what underflowed or overflowed. hint: where there is no path, which route was perhaps meant.
     """
 
     route: str
@@ -35,6 +35,7 @@ class Part:
     whole: Array
     connected: bool = True
     log10: float | None = None
+    hint: str = ""
 
     @property
     def norm(self) -> float:
@@ -60,7 +61,7 @@ class Part:
 
     def __str__(self) -> str:
         if not self.connected:
-            return f"{self.route}: no path"
+            return f"{self.route}: no path{self.hint}"
         share = percent(self.share, self.log10 if self.norm == 0 else None)
         return f"{self.route}: share {share}, norm {magnitude(self.norm, self.log10)}"
 
@@ -73,7 +74,8 @@ def part_along(paths: Paths, route: Route, whole: Array, called: str | None = No
     pieces = [part for state, part in split(reading).items() if accepts(state)]
     gradient = np.asarray(sum(pieces, _zeros(paths)))
     log10 = log10_of_route(reading, accepts) if pieces and not has_a_norm(gradient) else None
-    return Part(called or str(route), gradient, whole, bool(pieces), log10)
+    hint = "" if pieces or called else perhaps_meant(paths, route)
+    return Part(called or str(route), gradient, whole, bool(pieces), log10, hint)
 
 
 def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[str, Part]:

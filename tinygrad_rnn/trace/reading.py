@@ -9,7 +9,7 @@ from typing import Any
 from . import expression as ex
 from .automaton import Advance, Paths, Reading, TooManyStatesError, read
 from .expression import Letter, Mark
-from .route import Route, advance, start
+from .route import Route, accepts, advance, along, start
 
 MOST_STATES = 512
 LOOP = "put the loop into `for t, x in tg.steps(xs):`"
@@ -70,6 +70,21 @@ def _fits(paths: Paths, route: Route) -> bool:
     except TooManyStatesError:
         return False
     return True
+
+
+def perhaps_meant(paths: Paths, route: Route) -> str:
+    """What to say where no word of a path is that of an `along`, but some have it in them."""
+    if route.kind != "along":
+        return ""
+    inside = along(ex.written(ex.then(ex.star(ex.ANY), route.parts, ex.star(ex.ANY))))
+    try:
+        reading = read(paths, start(inside), _advance_one, MOST_STATES)
+    except TooManyStatesError:
+        return ""
+    if not any(accepts(reading.states[q]) for q in reading.at[paths.source.index]):
+        return ""
+    other = f', or through("{ex.written(route.parts)}")' if route.parts[0] == "letter" else ""
+    return f", for it is the whole word of none; did you mean {inside}{other}?"
 
 
 def _check_names(paths: Paths, routes: Sequence[Route]) -> None:
