@@ -110,3 +110,23 @@ def test_another_ending_or_folder_is_refused_and_a_failure_keeps_the_old_file(tm
         trace().save(old)
     assert old.read_text() == "old"
     assert list(tmp_path.iterdir()) == [old]
+
+
+def test_a_place_that_cannot_be_written_to_is_named_with_the_reason_and_nothing_is_left_there(tmp_path):
+    folder = tmp_path / "trace.html"
+    folder.mkdir()
+    long = tmp_path / f"{'a' * 300}.md"
+    for target, reason in ((folder, "Is a directory"), (long, "File name too long")):
+        with pytest.raises(OSError) as refused:
+            trace().save(target)
+        assert refused.value.strerror == f"cannot save {target}: {reason}"
+        assert "unfinished" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_through_a_link_the_file_that_it_points_to_is_written(tmp_path):
+    link, real = tmp_path / "link.txt", tmp_path / "real.txt"
+    link.symlink_to(real)
+    assert trace().save(link) == link
+    assert link.is_symlink()
+    assert real.read_text(encoding="utf-8").startswith("Gradient by")

@@ -203,11 +203,13 @@ def save(trace: Answers, path: str | os.PathLike[str]) -> Path:
     if not target.parent.is_dir():
         raise FileNotFoundError(f"cannot save {target}: there is no folder {target.parent}; make it first")
     content = WRITERS[target.suffix.lower()](trace)
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    real = Path(os.path.realpath(target))  # a link stays a link
+    unfinished = real.with_name(f".{secrets.token_hex(8)}.unfinished")
     try:
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+        unfinished.write_text(content, encoding="utf-8")
+        unfinished.replace(real)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot save {target}: {error.strerror}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
     return target
