@@ -130,3 +130,13 @@ def test_through_a_link_the_file_that_it_points_to_is_written(tmp_path):
     assert trace().save(link) == link
     assert link.is_symlink()
     assert real.read_text(encoding="utf-8").startswith("Gradient by")
+
+
+def test_the_verdict_on_the_way_back_through_time_stands_first(tmp_path):
+    asked = trace(steps=12)
+    said = asked.save(tmp_path / "trace.txt").read_text(encoding="utf-8").splitlines()
+    verdict = tg.diagnose(asked.paths.losses).sentences[0]
+    assert said[2] == f"Back through time: {verdict}"
+    assert "The gradient " in said[2]
+    x = tg.Tensor(2.0, requires_grad=True)
+    assert "Back through time" not in tg.trace_gradient(x * x, to=x).save(tmp_path / "no.txt").read_text()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,11 @@ def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
         Part(f"{k} crossings in {name}", found.get(k, zero), whole, k in found, logs[k] if k in beyond else None)
         for k in range(max(found, default=0) + 1)  # type: ignore[type-var, operator]
     ]
+
+
+def mean_of(pieces: Sequence[Part]) -> float:
+    """The mean number of crossings, by share, of what `by_crossings` gives."""
+    return math.fsum(k * part.share for k, part in enumerate(pieces))
 
 
 def number_of_crossings(letter: Letter) -> Advance:

@@ -203,11 +203,17 @@ def _shares(
         use: float(np.vdot(part.value / largest, moves[part.index])) / squared for use, part in contributions.items()
     }
     zero = {use: contributions[use].index for use, share in shares.items() if share == 0}
-    if not zero:
-        return shares, {}
+    if not zero or not any(_is_small(a) for part in contributions.values() for a in (part.value, moves[part.index])):
+        return shares, dict.fromkeys(zero, -math.inf)
     ahead = _scaled_tangents(order, arrived.index, back[arrived.index], set(zero.values()))
     sizes = _scaled_products(reading, on, {use: ahead[index] for use, index in zero.items()})
     return shares, {use: size - math.log10(largest) - math.log10(squared) for use, size in sizes.items()}
+
+
+def _is_small(array: Array) -> bool:
+    """Whether it is not 0, but so small that what is made of it may underflow: below where `added` begins to scale."""
+    room = float(np.finfo(array.dtype).maxexp // 4)
+    return bool(np.vdot(array, array) < 2.0 ** (-2 * room) and array.any())
 
 
 def _scaled_tangents(order: dict[int, Any], start: int, seed: Array, wanted: set[int]) -> dict[int, Scaled]:

@@ -171,7 +171,7 @@ class GradientTrace:
 
         Shares may be negative, and then so may this. nan where the gradient is exactly 0.
         """
-        return math.fsum(k * part.share for k, part in enumerate(self.by_crossings(name)))
+        return crossings.mean_of(self.by_crossings(name))
 
     def spectrum(self, name: str) -> Spectrum:
         """The gradient apart by lag and by how often a path crosses time in a landmark."""

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from .automaton import Paths
+from .crossings import mean_of
+from .diagnosis import diagnose
 from .edges import Array
 from .flow import Flow, notes
 from .heaviest import TopPaths
@@ -36,7 +38,6 @@ class Answers(Protocol):
     def ledger(self) -> Ledger: ...
     def flow(self) -> Flow: ...
     def by_crossings(self, name: str) -> list[Part]: ...
-    def mean_crossings(self, name: str) -> float: ...
     def top_paths(self, k: int, *, most_expansions: int) -> TopPaths: ...
     def count_paths(self) -> int: ...
     def zeros(self) -> list[Zero]: ...
@@ -61,6 +62,7 @@ def sections(trace: Answers) -> Iterator[Section]:
     yield Section(
         f"Gradient by {ledger.source}",
         (
+            *_verdict(trace.paths),
             f"Norm {size}; {count:,} path{'s lead' if count != 1 else ' leads'} there.",
             "A share is the part of the gradient, with its sign, that comes along certain paths; the shares of all "
             "parts add up to 100 %. Norms do not add up.",
@@ -68,17 +70,18 @@ def sections(trace: Answers) -> Iterator[Section]:
             *(map(str, trace.zeros()[:3]) if not trace.total.any() else ()),
         ),
     )
+    flow = trace.flow()
     if not ledger.missing:
-        yield from _across(trace, trace.flow())
+        yield from _across(trace, flow)
     lags = [(str(at.lag), *ledger.written(at)) for at in ledger.lags()]
     yield _shortened(Section("By lag, from the loss back to the use", (_reach(ledger),), LAGS, tuple(lags)))
     if ledger.missing:
         return
-    names = sorted({name for boundary in trace.flow().boundaries for name in boundary.shares})
+    names = sorted({name for boundary in flow.boundaries for name in boundary.shares})
     for name in names if len(names) > 1 else []:
         parts = trace.by_crossings(name)
         rows = [(str(k), percent(p.share), magnitude(p.norm, p.log10)) for k, p in enumerate(parts) if p.connected]
-        mean = f"A path crosses in {name} {trace.mean_crossings(name):.2f} times on average, by share."
+        mean = f"A path crosses in {name} {mean_of(parts):.2f} times on average, by share."
         if any(p.share < 0 for p in parts):
             mean += " Some shares are negative, so this may be below 0, or above the most there can be."
         yield _shortened(Section(f"By number of crossings in {name}", (mean,), ("times", "share", "norm"), tuple(rows)))
@@ -88,6 +91,13 @@ def sections(trace: Answers) -> Iterator[Section]:
         rest = (("all others together", percent(found.rest_share), magnitude(found.rest_norm)),)
         proven = "in exact order" if found.gap == 0 else "the heaviest that a short search found"
         yield Section("Heaviest single paths", (f"By where they cross time, {proven}.",), _PATHS, top + rest)
+
+
+def _verdict(paths: Paths) -> tuple[str, ...]:
+    """What the gradient of the losses does on its way back through time, whichever tensor it is traced to."""
+    if all(node.place.step is None for node in paths.order.values()):
+        return ()
+    return (f"Back through time: {diagnose(paths.losses).sentences[0]}",)
 
 
 def _reach(ledger: Ledger) -> str:
