@@ -36,6 +36,7 @@ class GradientTrace:
     """What `trace_gradient` returns: the gradient of the sum of the losses by the source, to be taken apart."""
 
     _paths: Paths
+    _leaves: tuple[tuple[Tensor, int], ...]  # all that the losses were computed from, with their indices then
 
     def __repr__(self) -> str:
         paths = self._paths
@@ -50,7 +51,9 @@ class GradientTrace:
         say: numbers of before and after would be mixed.
         """
         source = self._paths.source
-        if source.index not in tape(self._paths.losses, [source]):
+        if any(leaf.index != index for leaf, index in self._leaves):  # new data gives a leaf a new index
+            tape(self._paths.losses, [source])  # says which, and where it was used
+        if not source.tracked:
             raise RuntimeError(f"{describe(source)}, does not require a gradient any more: set requires_grad = True")
         return self._paths
 
@@ -259,7 +262,9 @@ def trace_gradient(loss: Tensor | Sequence[Tensor], to: Tensor) -> GradientTrace
             else "it does not require a gradient: make it with requires_grad=True before computing with it"
         )
         raise RuntimeError(f"no path leads from {describe(to)}, to the loss: {reason}")
-    return GradientTrace(Paths(losses, to, order))
+    inputs = (x for node in tape(losses).values() for x in node.inputs)
+    leaves = {x.index: x for x in inputs if x.primitive is None}
+    return GradientTrace(Paths(losses, to, order), tuple((x, index) for index, x in leaves.items()))
 
 
 def _cut(one: Route | str | tuple[Tensor, int]) -> str:
