@@ -1,6 +1,8 @@
 """Where an operation is made: scopes, steps and names; and stacks of states, which hand back the very states."""
 
 import contextlib
+import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -231,6 +233,77 @@ def test_interleaving_by_hand_raises_too():
     next(b)
     with pytest.raises(RuntimeError, match="interleaved"):
         next(a)
+    assert here() == tg.Place()
+
+
+def test_after_interleaved_loops_have_both_raised_no_step_is_left():
+    a, b = tg.steps(XS), tg.steps(XS, start=10)
+    next(a)
+    next(b)
+    for loop in (a, b):
+        with pytest.raises(RuntimeError, match="interleaved"):
+            next(loop)
+    assert here() == tg.Place()
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_half_used_loops_may_be_dropped_in_any_order(order):
+    """The last to go puts back what was there before all of them, not the step of one that had gone before it."""
+    with tg.scope("s"):
+        loops = {k: tg.steps(XS, start=10 * k) for k in range(3)}
+        for loop in loops.values():
+            next(loop)
+        assert here() == tg.Place("s", 20)
+        del loop
+        for k in order:
+            del loops[k]
+        assert here() == tg.Place("s")
+    assert here() == tg.Place()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_error_that_drops_half_used_loops_leaves_no_step(first):
+    def failing():
+        loops = [tg.steps(XS), tg.steps(XS, start=10)]
+        for loop in loops:
+            next(loop)
+        del loop
+        del loops[first]
+        raise KeyError
+
+    with contextlib.suppress(KeyError):
+        failing()
+    assert here() == tg.Place()
+
+
+def test_a_loop_goes_on_at_its_steps_when_the_one_around_it_is_dropped_and_ends_outside_both():
+    outer = tg.steps(XS)
+    next(outer)
+    seen = []
+    for _ in tg.steps(XS, start=10):
+        outer = None
+        seen.append(here().step)
+    assert seen == [10, 11, 12]
+    assert outer is None
+    assert here() == tg.Place()
+
+
+def test_a_loop_that_is_dropped_inside_a_scope_is_not_gone_back_to():
+    loop = tg.steps(XS)
+    next(loop)
+    with tg.scope("inside"):
+        loop.close()
+    assert here() == tg.Place()
+
+
+def test_a_loop_that_is_ended_elsewhere_is_not_what_the_next_one_goes_back_to():
+    """The collector may end a loop in another thread, where the step that is current here cannot be set."""
+    loop = tg.steps(XS)
+    next(loop)
+    elsewhere = threading.Thread(target=loop.close)
+    elsewhere.start()
+    elsewhere.join()
+    assert [here().step for _ in tg.steps(XS)] == [0, 1, 2]
     assert here() == tg.Place()
 
 

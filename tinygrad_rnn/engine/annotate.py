@@ -32,10 +32,6 @@ class Place(NamedTuple):
         return ", ".join(parts) or "no scope or step"
 
 
-# As Place(...), in half the time, since every step of a cell is at half a dozen places.
-place_of: Callable[[tuple[str, int | None, bool]], Place] = functools.partial(tuple.__new__, Place)
-
-
 class SweepPlace(Place):
     """The place of an operation that a backward sweep made, so that no scope of the user's is taken for one.
 
@@ -43,6 +39,19 @@ class SweepPlace(Place):
     """
 
     __slots__ = ()
+
+
+class LoopPlace(Place):
+    """The place of one step of a time loop. `instead`: where to go back to, once the loop has ended out of its turn."""
+
+    instead: Place | None = None
+
+
+def _in_force(place: Place) -> Place:
+    """The place to go back to: of a loop that has ended in the meantime, the one around it."""
+    while type(place) is LoopPlace and place.instead is not None:
+        place = place.instead
+    return place
 
 
 HERE: ContextVar[Place] = ContextVar("tinygrad_rnn_place", default=Place())
@@ -78,7 +87,7 @@ class Within:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         before, self._before = self._before, None
         if before is not None:
-            HERE.set(before)
+            HERE.set(before if type(before) is Place else _in_force(before))
 
     def __call__(self, function: F) -> F:
         name = f"tg.{type(self).__name__}"
@@ -147,7 +156,8 @@ class scope(Within):  # noqa: N801 - used like a function: `with tg.scope("encod
 
     def _inside(self, here: Place) -> Place:
         outer, step, recording = here
-        return place_of((f"{outer}/{self._setting}" if outer else self._setting, step, recording))
+        # As Place(...), in half the time: a cell opens four scopes at every step.
+        return tuple.__new__(Place, (f"{outer}/{self._setting}" if outer else self._setting, step, recording))
 
 
 class step(Within):  # noqa: N801 - used like a function: `with tg.step(3):`
@@ -185,17 +195,18 @@ def steps(xs: Iterable[T], start: int = 0, reverse: bool = False) -> Generator[t
     start: the number of the first step, so that chunks and decoders continue one time axis.
     reverse: go through time from the last step to the first, as the backward half of a bidirectional network does.
     Raises RuntimeError where two such loops are interleaved, since an operation can be at one step only.
-    The step ends with the loop, however that is left. What holds on to the iterator, such as a variable or the
-    traceback of an error inside a comprehension, holds on to the step as well: a plain `for` does not.
+    The step ends with the loop, however that is left, and in whatever order several are. What holds on to the
+    iterator, such as a variable or the traceback of an error inside a comprehension, holds on to the step as well: a
+    plain `for` does not.
     """
     if not isinstance(xs, Iterable) or isinstance(xs, (dict, set, str)):
         raise TypeError(f"tg.steps goes through a Tensor, an array or a list along time; got {type(xs).__name__}")
     times, items = _in_time(xs, _as_step(start), reverse)
-    outside = HERE.get()
-    inside = outside
+    outside = _in_force(HERE.get())
+    inside: Place = outside
     try:
         for t in times:
-            inside = place_of((outside.scope, t, outside.recording))
+            inside = tuple.__new__(LoopPlace, (outside.scope, t, outside.recording))
             HERE.set(inside)
             item = next(items, _END)  # inside the step, since taking an element of a Tensor is an operation
             if item is _END:
@@ -203,7 +214,7 @@ def steps(xs: Iterable[T], start: int = 0, reverse: bool = False) -> Generator[t
             yield t, cast(T, item)
             if HERE.get() is not inside:
                 found = HERE.get()
-                HERE.set(outside)
+                HERE.set(_in_force(outside))
                 raise RuntimeError(
                     f"two tg.steps loops are interleaved: at the end of step {t} the place is «{found}». An operation "
                     "is made at one step only: go through both sequences in one loop, "
@@ -211,7 +222,9 @@ def steps(xs: Iterable[T], start: int = 0, reverse: bool = False) -> Generator[t
                 )
     finally:
         if HERE.get() is inside:
-            HERE.set(outside)
+            HERE.set(_in_force(outside))
+        elif type(inside) is LoopPlace:  # what was entered inside is not left yet, and must not go back to this step
+            inside.instead = outside
 
 
 _END = object()
