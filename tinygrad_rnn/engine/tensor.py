@@ -91,7 +91,11 @@ class Tensor(p.Recorded):
 
     @property
     def data(self) -> Array:
-        """The values as a read-only array, without gradient. Assign a new array to a leaf to replace its values."""
+        """The values as a read-only array, without gradient. Assign a new array to a leaf to replace its values.
+
+        ``W.data -= lr * W.grad`` meets NumPy's "output array is read-only": write ``W.data = W.data - lr * W.grad``, or
+        let an optimiser do it, such as nn.SGD.
+        """
         # A view that NumPy refuses to make writable: what the tape relies on cannot be changed through it.
         return np.asarray(self.value.data.toreadonly())
 
