@@ -198,6 +198,14 @@ def test_a_gradient_of_exactly_zero_has_no_percentages_and_the_legend_says_why()
         assert "The gradient by weight_hh is exactly 0. Nothing has a share of it" in words
 
 
+def test_where_the_gradient_is_not_finite_grey_is_not_called_no_path():
+    w = tg.Tensor([0.5], requires_grad=True, name="w")
+    with np.errstate(all="ignore"):
+        drawing = draw((w - 1.0).log().log().sum(), flow_to=w)
+    assert "The gradient by w is not finite. Nothing has a share of it" in drawing.dot
+    assert "no path" not in drawing.dot
+
+
 def test_a_gradient_that_underflowed_is_not_called_zero():
     h = w = tg.Tensor([0.5], requires_grad=True, name="w")
     for _, small in tg.steps([1e-200, 1e-200]):

@@ -113,7 +113,7 @@ def _samples(found: Currents) -> tuple[Sample, ...]:
         samples.append(Sample(Stroke(ZERO, NARROWEST, caption=power), "underflowed: a share too small for a number"))
     if any(c.net == 0 and c.log10 == -math.inf for c in there):
         samples.append(Sample(Stroke(ZERO, NARROWEST, caption=_number("0", ZERO)), "a path that carries exactly 0"))
-    if any(c is None for c in found.edges):
+    if found.flow.shares and any(c is None for c in found.edges):  # else all is grey, and a note says why
         samples.append(Sample(FADED_STROKE, "not on the route" if found.flow.route else "on no path from the source"))
     return tuple(samples)
 
