@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import ast
+import difflib
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import RenderError, Tensor, doctor, draw, trace_gradient
@@ -20,32 +21,16 @@ DEMOS = next((folder for folder in (HERE / "demos", HERE.parent / "demos") if fo
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
-    parser = argparse.ArgumentParser("python -m tinygrad_rnn", description="Which paths carry gradient across time?")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("demo", help="train three small networks on text and trace their gradients; writes to out/")
-    lessons = commands.add_parser("lessons", help="list the lessons, or run one")
-    lessons.add_argument("number", nargs="?", type=int, help="of the lesson to run")
-    trace = commands.add_parser("trace", help="run a program up to its backward pass, and trace the gradient there")
-    trace.add_argument("-o", metavar="REPORT", help="a file for the report: .html, .md or .txt; else it is printed")
-    drawing = commands.add_parser("draw", help="run a program up to its backward pass, and draw the graph there")
-    drawing.add_argument(
-        "-o", metavar="PICTURE", default="graph.png", help=".png, .svg, .pdf or .dot; graph.png if not said"
-    )
-    drawing.add_argument(
-        "--view", choices=VIEWS, default="ops", help="every operation, a box a cell, or one cell for all"
-    )
-    tracing_to = "the gradient of which tensor; else that of the leaf used the most"
-    drawing_to = "print on the arrows how much of the gradient of this tensor flows there"
-    for one, what in ((trace, tracing_to), (drawing, drawing_to)):
-        one.add_argument("--to", metavar="NAME", help=f"{what}: W, h[3], layer0/h[3]")
-        one.add_argument("--pass", dest="number", metavar="K", type=int, default=1, help="the K-th backward pass")
-    debug = commands.add_parser("debug", help="run a program, and step through its backward passes")
-    debug.add_argument("-c", metavar="COMMANDS", default="", help='for the first stop, as in "break nan; continue"')
-    for one in (trace, drawing, debug):
-        one.add_argument("file", help="the program")
-        one.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
-    commands.add_parser("doctor", help="say what is installed and what is missing")
-    asked = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser, commands = _parsers()
+    if not given:
+        parser.print_help()
+        return 0
+    if not given[0].startswith("-") and given[0] not in commands:
+        parser.error(_no_command(given[0], commands))
+    asked = parser.parse_args(given)
+    if asked.command in RUNS_A_FILE:
+        _say_what_comes_too_late(asked)
     if asked.command == "debug":
         return run_program(asked.file, asked.arguments, asked.c)
     if asked.command in ("trace", "draw"):
@@ -55,6 +40,87 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.command == "demo":
         return _run_lesson(1)
     return _run_lesson(asked.number) if asked.number is not None else _list_lessons()
+
+
+RUNS_A_FILE = {  # with their options
+    "trace": ("-h", "--help", "-o", "--to", "--pass"),
+    "draw": ("-h", "--help", "-o", "--view", "--to", "--pass"),
+    "debug": ("-h", "--help", "-c"),
+}
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The whole, and the one of each command."""
+    parser = argparse.ArgumentParser("python -m tinygrad_rnn", description="Which paths carry gradient across time?")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+
+    def command(name: str, what: str, example: str = "") -> argparse.ArgumentParser:
+        epilog = f"Example: {parser.prog} {name} {example}" if example else None
+        return commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.", epilog=epilog)
+
+    command("demo", "train three networks, trace their gradients; writes to out/")
+    lessons = command("lessons", "list the lessons, or run one", "2")
+    lessons.add_argument("number", nargs="?", type=int, help="of the lesson to run; without it they are listed")
+    trace = command(
+        "trace",
+        "run a program up to a backward pass, and trace the gradient",
+        "--to W -o report.html train.py",
+    )
+    trace.add_argument("-o", metavar="REPORT", help="a file for the report: .html, .md or .txt; else it is printed")
+    drawing = command(
+        "draw",
+        "run a program up to a backward pass, and draw the graph",
+        "--view cells --to W -o net.png train.py",
+    )
+    drawing.add_argument(
+        "-o", metavar="PICTURE", default="graph.png", help=".png, .svg, .pdf or .dot; graph.png if not said"
+    )
+    drawing.add_argument(
+        "--view",
+        choices=VIEWS,
+        default="ops",
+        help="every operation, a box a cell, or one cell for all; ops if not said",
+    )
+    tracing_to = "the gradient of which tensor; else that of the leaf used the most"
+    drawing_to = "print on the arrows how much of the gradient of this tensor flows there"
+    for one, what in ((trace, tracing_to), (drawing, drawing_to)):
+        one.add_argument("--to", metavar="NAME", help=f"{what}: W, h[3], layer0/h[3]")
+        one.add_argument(
+            "--pass",
+            dest="number",
+            metavar="K",
+            type=int,
+            default=1,
+            help="the K-th backward pass; 1, the first, if not said",
+        )
+    debug = command("debug", "run a program, and step through its backward passes", '-c "break nan; continue" train.py')
+    debug.add_argument("-c", metavar="COMMANDS", default="", help='for the first stop, as in "break nan; continue"')
+    for one in (trace, drawing, debug):
+        one.add_argument("file", metavar="FILE", help="the program; options stand before it")
+        rest = one.add_argument(
+            "arguments", nargs=argparse.REMAINDER, help="of the program: all that stands after FILE"
+        )
+        rest.required = False  # or it is said to be missing where FILE is
+    command("doctor", "say what is installed and what is missing")
+    return parser, commands.choices
+
+
+def _no_command(word: str, commands: Iterable[str]) -> str:
+    if Path(word).is_file():
+        return f"a command comes first: {', '.join(f'{one} {word}' for one in RUNS_A_FILE)}"
+    near = difflib.get_close_matches(word, commands, n=1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    return f"there is no command {word!r}{meant}; there are {', '.join(commands)}"
+
+
+def _say_what_comes_too_late(asked: argparse.Namespace) -> None:
+    """What stands after the file is the program's, as with `python -m pdb`; it may have been meant for us."""
+    late = [word for word in asked.arguments if word.split("=")[0] in RUNS_A_FILE[asked.command]]
+    if late:
+        print(
+            f"note: {' '.join(late)} after {asked.file} goes to that program; options of {asked.command} go before it",
+            file=sys.stderr,
+        )
 
 
 def _look_at_a_pass(asked: argparse.Namespace) -> int:

@@ -87,10 +87,21 @@ def test_what_the_program_raises_is_raised(program, tmp_path):
 def test_names_of_tensors_are_those_that_gradient_reaches(model):
     losses = losses_of_pass(model)
     assert tensor_called("h[2]", losses).place.step == 2
-    with pytest.raises(ValueError, match="4 tensors with a gradient are called h"):
+    with pytest.raises(ValueError, match=r"4 tensors with a gradient are called h: say which: h\[0\] \.\.\. h\[3\]"):
         tensor_called("h", losses)
     with pytest.raises(ValueError, match="nothing here is called «q»"):
         tensor_called("q", losses)
+
+
+def test_of_a_tensor_without_gradient_it_is_said_what_to_do():
+    w = tg.Tensor([0.5], requires_grad=True, name="w")
+    start = tg.Tensor([1.0], name="start")
+    twins = [(w * x).named("twin") for x in (start, 2.0)]
+    loss = (twins[0] * twins[1]).sum()
+    with pytest.raises(ValueError, match="no gradient flows to start: make it with requires_grad=True, or ask about w"):
+        tensor_called("start", [loss])
+    with pytest.raises(ValueError, match="2 tensors with a gradient are called twin: give them names of their own"):
+        tensor_called("twin", [loss])
 
 
 def test_trace_prints_the_report_of_the_gradient_or_writes_it(model, tmp_path, capsys):

@@ -80,8 +80,9 @@ def losses_of_pass(path: str, arguments: Sequence[str] = (), number: int = 1) ->
             if left.code:
                 raise
     if not until.losses:
-        several = "es" * (until.met != 1)
-        passes = f"{until.met} backward pass{several}" if until.met else "no backward pass, such as loss.backward()"
+        if not until.met:
+            raise PassError(f"{path} came to its end with no backward pass, such as loss.backward()")
+        passes = f"{until.met} backward pass{'es' * (until.met != 1)}"
         raise PassError(f"{path} came to its end with {passes}, so there is no number {number}")
     return until.losses
 
@@ -92,10 +93,17 @@ def tensor_called(name: str, losses: Sequence[Tensor]) -> Tensor:
     Raises ValueError for none and for several.
     """
     line = timeline(losses)
-    found = indices_of(name, Labels(line)) & line.order.keys()
-    if len(found) != 1:
-        raise ValueError(f"{len(found) or 'no'} tensors with a gradient are called {name}: say which, as in {name}[3]")
-    return line.order[found.pop()]
+    labels = Labels(line)
+    found = [line.order[index] for index in sorted(indices_of(name, labels) & line.order.keys())]
+    if not found:
+        leaves = ", ".join(labels.label(x) for x in line.order.values() if x.primitive is None and x.name)
+        there = f", or ask about {leaves}" if leaves else ""
+        raise ValueError(f"no gradient flows to {name}: make it with requires_grad=True{there}")
+    if len(found) > 1:
+        first, last = labels.label(found[0]), labels.label(found[-1])
+        which = f"say which: {first} ... {last}" if first != last else "give them names of their own"
+        raise ValueError(f"{len(found)} tensors with a gradient are called {name}: {which}")
+    return found[0]
 
 
 def usual_source(losses: Sequence[Tensor]) -> Tensor:
