@@ -100,7 +100,9 @@ def test_of_a_tensor_without_gradient_it_is_said_what_to_do():
     loss = (twins[0] * twins[1]).sum()
     with pytest.raises(ValueError, match="no gradient flows to start: make it with requires_grad=True, or ask about w"):
         tensor_called("start", [loss])
-    with pytest.raises(ValueError, match="2 tensors with a gradient are called twin: give them names of their own"):
+    with pytest.raises(
+        ValueError, match="2 tensors with a gradient are called twin: all are twin here: give them names of their own"
+    ):
         tensor_called("twin", [loss])
 
 

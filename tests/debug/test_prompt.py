@@ -17,7 +17,7 @@ import pytest
 import tinygrad_rnn as tg
 from tests.debug import stepped
 from tests.debug.stepped import planted, recurrent
-from tinygrad_rnn.debug.labels import norm
+from tinygrad_rnn.debug.labels import extent, norm
 from tinygrad_rnn.debug.prompt import HELP, SHORT, Prompt
 from tinygrad_rnn.debug.reading import ReadingError, read
 from tinygrad_rnn.debug.terminal import in_one_column, wrapped
@@ -316,7 +316,32 @@ def test_what_is_not_plain_arithmetic_is_refused_with_a_reason(text, lstm):
         ("p", "p what? For example"),
         ("p foo", "nothing here is called «foo»"),
         ("to foo", "nothing here is called «foo»"),
-        ("to h", "tensors are called h: say which"),
+        ("to h", "6 tensors are called h: say which: h[0] ... h[5]"),
+        ("to x", "6 tensors are called x: all are x here: give them names of their own"),
+        ("to x[0]", "there is no x at step 0; it belongs to no step"),
+        ("b h[11]", "there is no h at step 11; its steps are 0 to 5"),
+        ("b m[11]", "«m[11]» is no name, operation or scope here; there are bias_hh, bias_ih, c, "),
+        ("b weight_hx", "did you mean weight_ih or weight_hh?"),
+        ("b h[-1]", "there is no h at step -1; its steps are 0 to 5"),
+        ("b norm 5", "as in `norm > 10`"),
+        ("b grad", "which grad? As in `grad W`"),
+        ("b tanh or h", "for C or D set two break points"),
+        ("b 23", "cannot stop at a line: lines are not recorded: compute inside `with tg.record_lines():`"),
+        ("clear", "there are no break points"),
+        ("goto h[2]", "as in until h[3]"),
+        ("backward", "did you mean goto backward?"),
+        ("STEP", "did you mean step?"),
+        ("loss", "*** loss is not made yet"),
+        ("source", "source wants a file of commands"),
+        ("grad", "grad of what? As in p grad W"),
+        ("p norm", "norm of what? As in p norm(W)"),
+        ("p h.shape", "6 tensors are called h: say which: h[0] ... h[5]"),
+        ("p grad h", "6 tensors are called h: say which: h[0] ... h[5]"),
+        ("p share", "there is no share at this event: only backward events have one"),
+        ("p total", "there is no total at this event\n"),
+        ("h = 3", "nothing can be set here"),
+        ("p weight_hh.line", "its line is not recorded: compute inside `with tg.record_lines():`"),
+        ("l", "its line is not recorded: compute inside `with tg.record_lines():`"),
         ("graph", "graph wants a file name"),
         ("graph x.txt", "saved by the ending"),
         ("source nowhere", "No such file"),
@@ -330,6 +355,95 @@ def test_a_mistake_is_a_line_that_says_what_to_do_and_changes_nothing(line, says
     assert says in said
     assert lstm.position == 5
     assert said.count("\n") < 30
+
+
+def test_a_shape_is_printed_as_a_tuple_and_tensors_one_a_line(lstm):
+    lstm.goto(-1)
+    assert lstm.run_script("p weight_hh.shape") == "(16, 4)\n"
+    assert lstm.run_script("weight_hh.shape, 1") == "((16, 4), 1)\n"
+    assert [row.partition(": ")[0] for row in lstm.run_script("p h[1], h[2]").splitlines()] == ["0", "1"]
+
+
+@pytest.mark.parametrize("leave", ["q", "quit()", "exit()", "exit"])
+def test_python_s_own_ways_to_leave_and_to_print_are_understood(leave, lstm):
+    lstm.goto(20)
+    assert lstm.run_script(f"print(h[0]); p(h[0]); pp h[0]; {leave}; p h[0]") == lstm.run_script("p h[0]") * 3
+
+
+def test_what_is_cleared_is_said(lstm):
+    said = lstm.run_script("b h; b c[1] and forward; watch grad weight_hh; cl 2; clear; clear")
+    assert said.splitlines()[3:] == [
+        "removed 2: c[1] and forward",
+        "removed 1: h",
+        "removed 3: grad weight_hh",
+        "there are no break points",
+    ]
+
+
+def test_a_condition_that_never_held_is_said_and_so_is_the_end_of_the_forward_pass(lstm):
+    never = "«share > 200%» did not hold anywhere on the way"
+    assert never in lstm.run_script("until share > 200%")
+    last = lstm.current.label
+    lstm.goto(0)
+    assert "did not hold" not in lstm.run_script(f"goto end; back; until {last}")
+    assert "the next event begins the backward pass" in lstm.run_script("goto backward")
+    assert lstm.run_script("back; goto backward; s; s").count("the next event begins") == 1
+
+
+def test_nothing_is_shared_by_what_no_gradient_flows_to():
+    start = tg.Tensor([1.0, 2.0], name="start")
+    w = tg.Tensor([0.5, 0.1], requires_grad=True, name="w")
+    dbg = tg.Debugger((w * start).sum())
+    said = dbg.run_script("to start; b start; b grad start")
+    assert said.splitlines() == [
+        "*** no gradient flows to start, so there is nothing to have a share of",
+        "*** nothing ever happens to start here: it is given, and no gradient flows to it",
+        "*** no gradient ever flows to start here",
+    ]
+    assert dbg.shares.source is w
+    assert dbg.breakpoints == ()
+
+
+def test_no_number_is_minus_zero():
+    assert extent(np.array([-0.0] * 9)) == "from 0 to 0, norm 0"
+    assert extent(np.array([-1.0, -0.0])) == "from -1 to 0, norm 1"
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([3], "its step is 3"),
+        ([0, 1, 2], "its steps are 0 to 2"),
+        ([-2, -1, 0], "its steps are -2 to 0"),
+        ([0, 5, 10], "its steps are 0, 5, 10"),
+        (range(0, 40, 4), "its steps are 0, 4, 8, 12, 16, 20, 24, 28, ... 36"),
+    ],
+)
+def test_steps_that_are_there_are_listed(steps, said):
+    w, h = tg.Tensor([0.5], requires_grad=True, name="w"), 1.0
+    for t in steps:
+        with tg.step(t):
+            h = (w * h).named("h")
+    assert f"*** there is no h at step 99; {said}\n" == tg.Debugger(h.sum()).run_script("b h[99]")
+    assert f"*** there is no h at step 99; {said}\n" == tg.Debugger(h.sum()).run_script("p h[99]")
+    first = min(steps)
+    assert f"*** h[{first}] is not made yet" in tg.Debugger(h.sum()).run_script(f"p h[{first}]")
+    assert f"h[{first}]" in tg.Debugger(h.sum()).run_script(f"b h[{first}]; c").partition("event 1 ")[2]
+
+
+def test_of_two_layers_the_scope_says_which():
+    w, states = tg.Tensor([0.5], requires_grad=True, name="w"), []
+    for layer in ("layer0", "layer1"):
+        with tg.scope(layer), tg.step(3):
+            states.append((w * 2.0).named("h"))
+    dbg = tg.Debugger((states[0] * states[1]).sum())
+    said = dbg.run_script("to h[3]; goto end; p h[3]; to layer1/h[3]; why layer0/h[3]")
+    assert said.count("*** 2 tensors are called h[3]: say which: layer0/h[3], layer1/h[3]") == 1
+    assert said.count("*** 2 tensors are called h: say which: layer0/h[3], layer1/h[3]") == 1
+    assert dbg.shares.source is states[1]
+    assert "the gradient of layer0/h[3] is the sum of 1 contribution" in said
+    with pytest.raises(ValueError, match=r"2 tensors are called h\[3\]: say which: layer0"):
+        dbg.grad("h[3]")
 
 
 def test_commands_come_from_a_file_with_comments(lstm, tmp_path):

@@ -226,7 +226,7 @@ def where(stop: Stop) -> str:
 def source_text(stop: Stop, around: int = 5) -> str:
     """The lines of the program around the one that made the node."""
     if stop.line is None:
-        return NOT_RECORDED if stop.event is not None else "nothing has happened yet"
+        return f"its line is {NOT_RECORDED}" if stop.event is not None else "nothing has happened yet"
     lines = linecache.getlines(stop.line.file)
     if not lines:
         return f"{stop.line}: the file cannot be read"

@@ -189,7 +189,7 @@ def _backward(timeline: Timeline, position: int, made: str, labels: Labels) -> B
 
 
 def _where(place: Any, line: Line | None) -> str:
-    return f'{place}; {line}: "{line.text}"' if line is not None else f"{place}; {NOT_RECORDED}"
+    return f'{place}; {line}: "{line.text}"' if line is not None else f"{place}; line {NOT_RECORDED}"
 
 
 # While a program runs ---------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..engine.primitives import TABLE
+from ..engine.tensor import Tensor
 from .labels import Labels
 from .lines import NOT_RECORDED, line_of
 from .stop import Stop
@@ -60,7 +61,7 @@ def condition(text: str, labels: Labels) -> Test:
     """The test that a text describes. Raises ConditionError."""
     parts = [part.strip() for part in re.split(r"\s+and\s+", text.strip())]
     if not all(parts):
-        raise ConditionError("say where to stop. What can be written:\n" + GRAMMAR)
+        raise ConditionError("stop where? What can be written:\n" + GRAMMAR)
     # What is quick to see comes first: numbers are looked at only where all else holds.
     in_order = [test for _, test in sorted((_one(part, labels) for part in parts), key=lambda one: one[0])]
     return _all_of([lambda stop: stop.event is not None, *in_order])
@@ -76,6 +77,8 @@ def _all_of(tests: list[Test]) -> Test:
 
 def _one(text: str, labels: Labels) -> tuple[int, Test]:
     """(cost, test)"""
+    if " or " in text and not labels.find(name_and_step(text)[0]):
+        raise ConditionError(f"«{text}»: there is no `or` here; for C or D set two break points")
     word, _, rest = text.partition(" ")
     rest = rest.strip()
     if word == "not" and rest:
@@ -83,6 +86,10 @@ def _one(text: str, labels: Labels) -> tuple[int, Test]:
         return cost, lambda stop: not test(stop)
     if compared := re.fullmatch(r"(norm|share)\s*(>=|<=|>|<)\s*(\S+)", text):
         return _compared(*compared.groups())
+    if word in ("norm", "share") and not labels.find(word):
+        raise ConditionError(f"«{text}»: it is compared with a number, as in `norm > 10` or `share > 5%`")
+    if not rest and word in _READERS and not labels.find(word):
+        raise ConditionError(f"which {word}? As in `{_READERS[word][1]}`")
     if not rest:
         if word == "nan":
             return 2, lambda stop: stop.makes is not None
@@ -91,14 +98,14 @@ def _one(text: str, labels: Labels) -> tuple[int, Test]:
         if word in ("forward", "backward", "seed"):
             return 0, lambda stop: stop.kind == word
         return _bare(word, labels)
-    readers: dict[str, Callable[[str, Labels], Test]] = {
-        "op": _operation, "name": _name, "grad": _gradient, "step": _step, "scope": _scope, "line": _line,
-    }  # fmt: skip
-    if word in readers:
-        return 0, readers[word](rest, labels)
+    if word in _READERS:
+        return 0, _READERS[word][0](rest, labels)
     if labels.find(text):
         return 0, _name(text, labels)
-    raise ConditionError(f"«{text}» is no condition. What can be written:\n{GRAMMAR}")
+    raise ConditionError(f"«{text}» is no condition. {_MORE}")
+
+
+_MORE = "What can be written is listed by `help break` at the prompt"
 
 
 def _bare(word: str, labels: Labels) -> tuple[int, Test]:
@@ -112,38 +119,56 @@ def _bare(word: str, labels: Labels) -> tuple[int, Test]:
     if re.fullmatch(r"(.+:)?\d+", word):
         return 0, _line(word, labels)
     known = {*labels.named, *labels.scopes(), *TABLE, "nan", "inf", "forward", "backward"}
-    near = labels.nearest(word, known)
-    hint = near if near.startswith("; did") else ". What can be written:\n" + GRAMMAR
+    near = labels.nearest(plain, known)
+    hint = near if near.startswith("; did") else f"{labels.nearest('')}. {_MORE}".replace(", ....", ", ...")
     raise ConditionError(f"«{word}» is no name, operation or scope here{hint}")
 
 
 def name_and_step(text: str) -> tuple[str, int | None]:
     """h[3] -> h, 3"""
-    found = re.fullmatch(r"(.+?)\[(\d+)\]", text.strip().strip("'\""))
+    found = re.fullmatch(r"(.+?)\[(-?\d+)\]", text.strip().strip("'\""))
     return (found.group(1), int(found.group(2))) if found else (text.strip().strip("'\""), None)
 
 
-def indices_of(text: str, labels: Labels) -> set[int]:
+def tensors_called(text: str, labels: Labels) -> list[Tensor]:
     """The nodes of a name, or of a name at a step. Raises ConditionError where there is none."""
     name, step = name_and_step(text)
-    found = {node.index for node in labels.find(name, step)}
+    found = labels.find(name, step)
     if not found and step is not None and labels.find(name):
-        steps = sorted({n.place.step for n in labels.find(name) if n.place.step is not None})
-        there = f"; its steps are {steps[0]} to {steps[-1]}" if steps else "; it belongs to no step"
-        raise ConditionError(f"there is no {name} at step {step}{there}")
+        raise ConditionError(f"there is no {name} at step {step}; {labels.steps(labels.find(name))}")
     if not found:
         raise ConditionError(f"nothing here is called «{name}»{labels.nearest(name, labels.named)}")
     return found
 
 
+def the_one_called(text: str, labels: Labels) -> Tensor:
+    """The node of a name, or of a name at a step. Raises ConditionError where there is none, or several."""
+    found = tensors_called(text, labels)
+    if len(found) > 1:
+        raise ConditionError(f"{len(found)} tensors are called {text}: {labels.which(found)}")
+    return found[0]
+
+
+def _indices_of(text: str, labels: Labels) -> set[int]:
+    return {node.index for node in tensors_called(text, labels)}
+
+
 def _name(text: str, labels: Labels) -> Test:
-    wanted = indices_of(text, labels)
+    wanted = _indices_of(text, labels)
+    if not any(labels.timeline.made_at(index) >= 0 or _receives(index, labels) for index in wanted):
+        raise ConditionError(f"nothing ever happens to {text} here: it is given, and no gradient flows to it")
     return lambda stop: stop.target is not None and stop.target.index in wanted
 
 
 def _gradient(text: str, labels: Labels) -> Test:
-    wanted = indices_of(text, labels)
+    wanted = _indices_of(text, labels)
+    if not any(_receives(index, labels) for index in wanted):
+        raise ConditionError(f"no gradient ever flows to {text} here")
     return lambda stop: stop.kind != "forward" and stop.target is not None and stop.target.index in wanted
+
+
+def _receives(index: int, labels: Labels) -> bool:
+    return bool(labels.timeline.edges_into(index)) or index in labels.timeline.seeds
 
 
 def _operation(text: str, labels: Labels) -> Test:
@@ -177,7 +202,7 @@ def _line(text: str, labels: Labels) -> Test:
         raise ConditionError(f"a line is a number, or a file and a number as in model.py:23; got «{text}»")
     lines = [line for node in labels.timeline.order.values() if (line := line_of(node)) is not None]
     if not lines:
-        raise ConditionError(f"cannot stop at a line: {NOT_RECORDED}")
+        raise ConditionError(f"cannot stop at a line: lines are {NOT_RECORDED}")
     wanted = int(number)
     there = [line for line in lines if not file or Path(line.file).name == Path(file).name]
     if not any(line.number == wanted for line in there):
@@ -190,6 +215,12 @@ def _line(text: str, labels: Labels) -> Test:
         return line is not None and line.number == wanted and (not file or Path(line.file).name == Path(file).name)
 
     return at_line
+
+
+_READERS: dict[str, tuple[Callable[[str, Labels], Test], str]] = {  # with an example
+    "op": (_operation, "op log"), "name": (_name, "name h"), "grad": (_gradient, "grad W"), "step": (_step, "step 7"),
+    "scope": (_scope, "scope encoder/lstm"), "line": (_line, "line model.py:23"),
+}  # fmt: skip
 
 
 def _compared(what: str, sign: str, limit_text: str) -> tuple[int, Test]:

@@ -48,6 +48,24 @@ class Labels:
             found = [node for node in found if f"/{node.place.scope}/".endswith(f"/{scope}/")]
         return [node for node in found if step is None or node.place.step == step]
 
+    def steps(self, nodes: Iterable[Tensor]) -> str:
+        """For a message: at which steps they are."""
+        known = sorted({node.place.step for node in nodes if node.place.step is not None})
+        if not known:
+            return "it belongs to no step"
+        if len(known) == 1:
+            return f"its step is {known[0]}"
+        all_between = known == list(range(known[0], known[-1] + 1))
+        some = ", ".join(map(str, known[:8])) + (f", ... {known[-1]}" if len(known) > 8 else "")
+        return "its steps are " + (f"{known[0]} to {known[-1]}" if all_between else some)
+
+    def which(self, nodes: Iterable[Tensor]) -> str:
+        """For a message: how to say which one of these is meant."""
+        ways = list(dict.fromkeys(map(self.label, nodes)))
+        if len(ways) == 1:
+            return f"all are {ways[0]} here: give them names of their own"
+        return f"say which: {', '.join(ways)}" if len(ways) < 4 else f"say which: {ways[0]} ... {ways[-1]}"
+
     def scopes(self) -> list[str]:
         return sorted({node.place.scope for node in self.timeline.order.values() if node.place.scope})
 
@@ -84,7 +102,7 @@ def extent(values: Array) -> str:
     there = numbers[np.isfinite(numbers)]
     if there.size == 0:
         return ", ".join(bad)
-    parts = [f"from {there.min():.4g} to {there.max():.4g}"]
+    parts = [f"from {there.min() + 0:.4g} to {there.max() + 0:.4g}"]  # + 0: that of -0.0 is 0.0
     return ", ".join([*parts, *(bad or [f"norm {norm(numbers):.4g}"])])
 
 

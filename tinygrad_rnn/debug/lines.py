@@ -23,8 +23,8 @@ from ..engine.tensor import Tensor
 OURS = tuple(str(Path(file).parent) + "/" for file in (Path(__file__).parent, np.__file__))
 
 NOT_RECORDED = (
-    "line not recorded (lines are recorded inside `with tg.record_lines():` or `tg.detect_anomaly():`, "
-    "and by `python -m tinygrad_rnn debug FILE.py`)"
+    "not recorded: compute inside `with tg.record_lines():` or `with tg.detect_anomaly():`, or run the program by "
+    "`python -m tinygrad_rnn debug FILE.py`"
 )
 
 

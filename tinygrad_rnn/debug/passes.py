@@ -13,7 +13,7 @@ import numpy as np
 
 from ..engine.observed import Observer, observing
 from ..engine.tensor import Tensor
-from .conditions import indices_of
+from .conditions import tensors_called
 from .labels import Labels
 from .shares import most_used
 from .timeline import timeline
@@ -94,15 +94,13 @@ def tensor_called(name: str, losses: Sequence[Tensor]) -> Tensor:
     """
     line = timeline(losses)
     labels = Labels(line)
-    found = [line.order[index] for index in sorted(indices_of(name, labels) & line.order.keys())]
+    found = [node for node in tensors_called(name, labels) if node.index in line.order]
     if not found:
         leaves = ", ".join(labels.label(x) for x in line.order.values() if x.primitive is None and x.name)
         there = f", or ask about {leaves}" if leaves else ""
         raise ValueError(f"no gradient flows to {name}: make it with requires_grad=True{there}")
     if len(found) > 1:
-        first, last = labels.label(found[0]), labels.label(found[-1])
-        which = f"say which: {first} ... {last}" if first != last else "give them names of their own"
-        raise ValueError(f"{len(found)} tensors with a gradient are called {name}: {which}")
+        raise ValueError(f"{len(found)} tensors with a gradient are called {name}: {labels.which(found)}")
     return found[0]
 
 

@@ -20,7 +20,7 @@ from ..engine.tensor import Tensor
 from ..graph import RenderError
 from ..trace import trace_gradient
 from . import account, reading
-from .conditions import GRAMMAR, ConditionError, indices_of
+from .conditions import GRAMMAR, ConditionError, condition, the_one_called
 from .labels import array_text, norm
 from .lines import line_of
 from .moment import picture
@@ -32,9 +32,11 @@ SHORT = {
     "s": "step", "b": "break", "c": "continue", "p": "print", "l": "list", "w": "where", "u": "up", "d": "down",
     "q": "quit", "n": "next", "h": "help", "r": "finish", "f": "finish", "j": "goto", "g": "goto", "e": "events",
     "cont": "continue", "bt": "where", "rs": "back", "return": "finish", "reverse": "rc", "exit": "quit",
-    "unwatch": "clear", "delete": "clear", "EOF": "end_of_input",
+    "unwatch": "clear", "delete": "clear", "cl": "clear", "unt": "until", "pp": "print", "ll": "list",
+    "EOF": "end_of_input", "exit()": "quit", "quit()": "quit",
 }  # fmt: skip
 _EXPRESSION = re.compile(r"\w+([\[.(/]| ([-+*/@<>]|[*<>=!]?[*/=]) )")  # what is no command, but can be printed
+MOMENTS = ("start", "beginning", "forward", "backward", "end")  # where goto goes by a word
 REPEATED = {"step", "next", "back", "continue", "rc", "finish", "until", "up", "down", "events"}
 BOLD, RED, PLAIN = "\033[1m", "\033[31;1m", "\033[0m"
 
@@ -117,18 +119,21 @@ class Prompt(cmd.Cmd):
         return False
 
     def _one(self, line: str) -> bool:
+        line = re.sub(r"^(p|print)\(", r"\1 (", line)
         word, rest = line.split(None, 1) if " " in line else (line, "")
         if found := re.match(r"([?!])\s*(.*)", line):
             word, rest = found.groups()
-        if word == "!" or _EXPRESSION.match(line):  # h[3] is the tensor, h alone is help; as in pdb
+        if word == "!" or (
+            word not in ("exit()", "quit()") and _EXPRESSION.match(line)
+        ):  # h[3] is the tensor, h alone is help; as in pdb
             word, rest = "print", line.removeprefix("!")
         word = "help" if word == "?" else SHORT.get(word, word)
         action: Callable[[str], bool | None] | None = getattr(self, f"do_{word}", None) if word else None
-        if action is None:
-            self.default(line)
-            return False
-        self.last_move = line if word in REPEATED else ""
         try:
+            if action is None:
+                self.default(line)
+                return False
+            self.last_move = line if word in REPEATED else ""
             return bool(action(rest.strip()))
         except KeyboardInterrupt:
             at = self.debugger.position
@@ -142,9 +147,10 @@ class Prompt(cmd.Cmd):
 
     def default(self, line: str) -> None:
         word = line.split()[0] if line.split() else line
-        if self._known(word):
+        if word == "grad" or self._known(word):
             return self.do_print(line)
-        near = difflib.get_close_matches(word, [*self._commands(), *SHORT], n=1)
+        known = [*self._commands(), *SHORT]
+        near = [f"goto {word}"] * (word in MOMENTS) or difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.7)
         meant = f"; did you mean {near[0]}?" if near else ""
         self.say(f"*** there is no command {word!r}{meant} (help lists them)")
         return None
@@ -173,6 +179,8 @@ class Prompt(cmd.Cmd):
         if before == len(self.debugger):
             done = "this is what backward() computes" if stop.timeline.seeds else "the forward pass ends here"
             self.say(f"--- the end: all {before} events have happened; {done} ---")
+        elif before == stop.timeline.forward_end:
+            self.say("--- the forward pass ends here; the next event begins the backward pass ---")
 
     def _end(self, forwards: bool) -> bool:
         """Whether there is nowhere to go; says so."""
@@ -215,9 +223,12 @@ class Prompt(cmd.Cmd):
         `goto backward` is where the backward pass begins.
         """
         line = self.debugger.timeline
-        named = {"start": 0, "beginning": 0, "forward": 0, "backward": line.forward_end, "end": len(line)}
+        named = dict(zip(MOMENTS, (0, 0, 0, line.forward_end, len(line)), strict=True))
         if rest not in named and not re.fullmatch(r"#?-?\d+", rest):
-            raise ValueError(f"goto wants the number of an event, 0 to {len(line)}, or forward, backward, end")
+            raise ValueError(
+                f"goto wants the number of an event, 0 to {len(line)}, or forward, backward, end; by until one goes on "
+                "to a tensor or a step, as in until h[3]"
+            )
         self._show(self.debugger.goto(named[rest] if rest in named else int(rest.removeprefix("#"))))
 
     def do_until(self, rest: str) -> None:
@@ -227,7 +238,10 @@ class Prompt(cmd.Cmd):
         if not rest:
             raise ConditionError("until what? What can be written:\n" + GRAMMAR)
         if not self._end(True):
-            self._show(self.debugger.run_until(rest))
+            stop = self.debugger.run_until(rest)
+            self._show(stop)
+            if stop.position == len(self.debugger) and not condition(rest, self.debugger.labels)(stop):
+                self.say(f"«{rest}» did not hold anywhere on the way")
         return None
 
     def do_continue(self, rest: str) -> bool:
@@ -283,8 +297,20 @@ class Prompt(cmd.Cmd):
 
     def do_clear(self, rest: str) -> None:
         """clear N: remove break or watch point N; clear: all of them."""
-        self.debugger.clear(_number(rest, None))
-        self.say("removed")
+        number = _number(rest, None)
+        gone = [one for one in self.debugger.breakpoints if number in (None, one.number)]
+        if number is None and gone and self.prompt and not self._sure(f"remove all {len(gone)} break points?"):
+            return
+        self.debugger.clear(number)
+        self.say("\n".join(f"removed {one.number}: {one.text}" for one in gone) or "there are no break points")
+
+    def _sure(self, question: str) -> bool:
+        """The answer on a terminal; Ctrl-C and Ctrl-D mean no."""
+        try:
+            return input(f"{question} (y/n) ").strip().lower() in ("y", "yes")
+        except (EOFError, KeyboardInterrupt):
+            self.say("")
+            return False
 
     def do_disable(self, rest: str) -> None:
         """disable N: keep break point N, but do not stop there."""
@@ -324,9 +350,10 @@ class Prompt(cmd.Cmd):
             source = self.debugger.shares.source
             self.say("shares are of " + (self.debugger.labels.label(source) if source is not None else "nothing"))
             return
-        self.debugger.shares = type(self.debugger.shares)(
-            self.debugger.timeline, self.debugger.outputs, self._tensor(rest)
-        )
+        node = self._tensor(rest)
+        if node.index not in self.debugger.timeline.order:
+            raise ValueError(f"no gradient flows to {rest}, so there is nothing to have a share of")
+        self.debugger.shares = type(self.debugger.shares)(self.debugger.timeline, self.debugger.outputs, node)
         self.say(f"shares are of the gradient of {rest}")
 
     def do_why(self, rest: str) -> None:
@@ -364,7 +391,7 @@ class Prompt(cmd.Cmd):
 
     def do_events(self, rest: str) -> None:
         """e, events [n]: the n events before and after this moment."""
-        dbg, n = self.debugger, _number(rest, 4)
+        dbg, n = self.debugger, max(_number(rest, 4), 1)
         for k in range(max(0, dbg.position - n), min(len(dbg), dbg.position + n)):
             mark = "->" if k + 1 == dbg.position else "  "
             self.say(f"{mark} {account.headline(dbg.stop_at(k + 1))}")
@@ -389,7 +416,8 @@ class Prompt(cmd.Cmd):
         if not node.inputs:
             raise ValueError(f"{self.debugger.labels.label(node)} is a leaf: it was given, and not computed")
         if k >= len(node.inputs):
-            raise ValueError(f"it has operands 0 to {len(node.inputs) - 1}")
+            last = len(node.inputs) - 1
+            raise ValueError(f"it has operands 0 to {last}" if last else "it has one operand, 0")
         self.trail.append(node)
         self._look(node.inputs[k])
 
@@ -422,11 +450,7 @@ class Prompt(cmd.Cmd):
         self.say(f"drawn: {picture(self.debugger.current).save(rest)}")
 
     def _tensor(self, text: str) -> Tensor:
-        found = sorted(indices_of(text, self.debugger.labels))
-        if len(found) > 1:
-            raise ValueError(f"{len(found)} tensors are called {text}: say which, as in {text}[3]")
-        known = {x.index: x for nodes in self.debugger.labels.named.values() for x in nodes}
-        return known[found[0]]
+        return the_one_called(text, self.debugger.labels)
 
     # Leaving -------------------------------------------------------------------------------------------------------
 
@@ -444,6 +468,8 @@ class Prompt(cmd.Cmd):
 
     def do_source(self, rest: str) -> bool:
         """source FILE: the commands in a file, one a line."""
+        if not rest:
+            raise ValueError("source wants a file of commands, one a line")
         self.run(Path(rest).read_text(encoding="utf-8"))
         return self.finished
 

@@ -9,13 +9,13 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ..engine.tensor import Tensor
-from .labels import array_text, norm
-from .lines import line_of
+from .labels import Labels, array_text, norm
+from .lines import NOT_RECORDED, line_of
 from .stop import Stop
 
 MOST_ELEMENTS = 10_000_000
@@ -45,22 +45,24 @@ class ReadingError(ValueError):
 class Several(list[Tensor]):
     """All nodes of one name. variable: what is called so where the program stands, if that is a tensor."""
 
-    def __init__(self, nodes: Iterable[Tensor], variable: Tensor | None) -> None:
+    def __init__(self, nodes: Iterable[Tensor], variable: Tensor | None, labels: Labels) -> None:
         super().__init__(nodes)
-        self.variable = variable
+        self.variable, self.labels = variable, labels
 
     def one(self) -> Tensor:
         """The variable of the program. Raises ReadingError where there is none."""
-        if self.variable is None:
-            raise ReadingError(f"there are {len(self)} of {self[0].name}: say which, as in {self[0].name}[3]")
-        return self.variable
+        return self.variable if self.variable is not None else self.none()
+
+    def none(self) -> NoReturn:
+        """Raises ReadingError, which says how to say which is meant."""
+        raise ReadingError(f"{len(self)} tensors are called {self[0].name}: {self.labels.which(self)}")
 
 
 def shown(text: str, stop: Stop, variables: Mapping[str, Any]) -> str:
     """What `p` prints. Raises ReadingError."""
     value = read(text, stop, variables)
     if isinstance(value, Several):
-        rows = [f"{len(value)} tensors are called {value[0].name}; p {value[0].name}[step] shows one:"]
+        rows = [f"{len(value)} tensors are called {value[0].name}:"]
         for node in value[:40]:
             made = _made(node, stop)
             what = array_text(node.value) if made else "not made yet"
@@ -75,7 +77,7 @@ def shown(text: str, stop: Stop, variables: Mapping[str, Any]) -> str:
     if isinstance(value, (np.ndarray, np.generic)):
         array = np.asarray(value)
         return f"shape {array.shape}:{_block(array)}" if array.ndim else _plain(array)
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, (tuple, list)) and any(isinstance(item, (Tensor, np.ndarray)) for item in value):
         return "\n".join(f"{k}: {_one(item, stop)}" for k, item in enumerate(value))
     return "None" if value is None else str(value)
 
@@ -111,6 +113,7 @@ def read(text: str, stop: Stop, variables: Mapping[str, Any]) -> Any:
         tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         detail = error.msg if isinstance(error, SyntaxError) else str(error)
+        detail = "nothing can be set here" if re.search(r"[^=<>!]=[^=]", text) else detail
         raise ReadingError(f"cannot read «{text}»: {detail}. Try p h[3], p grad W, p norm(c[3] - c[2])") from None
     try:
         with np.errstate(all="ignore"):
@@ -185,12 +188,24 @@ class _Reader:
             return self.made(found[0])
         if found:
             variable = self.variables.get(name)
-            return Several(found, variable if isinstance(variable, Tensor) else None)
+            return Several(found, variable if isinstance(variable, Tensor) else None, self.stop.labels)
         if name in self.variables and isinstance(self.variables[name], (Tensor, np.ndarray, np.generic, int, float)):
             return self.variables[name]
         if name in WORDS:
-            return self.stop.value if name == "result" else getattr(self.stop, name)
+            return self.said(name)
+        if name == "grad" or name in _FUNCTIONS:
+            raise ReadingError(f"{name} of what? As in p {name}{' W' if name == 'grad' else '(W)'}")
         raise ReadingError(f"nothing here is called «{name}»{self.stop.labels.nearest(name, self.stop.labels.named)}")
+
+    def said(self, word: str) -> Any:
+        """Of the stop."""
+        found = self.stop.value if word == "result" else getattr(self.stop, word)
+        if found is None or (isinstance(found, tuple) and not found):
+            only = ": only backward events have one" * (
+                word not in ("result", "total") and self.stop.kind != "backward"
+            )
+            raise ReadingError(f"there is no {word} at this event{only}")
+        return found
 
     def item(self, tree: ast.Subscript) -> Any:
         if isinstance(tree.value, ast.Name):  # `x[3]` of a landmark is the one at step 3, also where there is but one
@@ -199,17 +214,13 @@ class _Reader:
             if found and isinstance(at, int) and any(node.place.step is not None for node in found):
                 there = [node for node in found if node.place.step == at]
                 if not there:
-                    steps = sorted(node.place.step for node in found if node.place.step is not None)
-                    raise ReadingError(
-                        f"there is no {tree.value.id} at step {at}; its steps are {steps[0]} to {steps[-1]}"
-                    )
+                    raise ReadingError(f"there is no {tree.value.id} at step {at}; {self.stop.labels.steps(found)}")
                 if len(there) == 1:
                     return self.made(there[0])
-                labels = ", ".join(f"{node.place.scope}/{node.name}[{at}]" for node in there[:4])
-                raise ReadingError(f"there are {len(there)} of {tree.value.id} at step {at}: {labels}")
+                Several(there, None, self.stop.labels).none()
         value = self.value(tree.value)
         if isinstance(value, Several):
-            raise ReadingError(f"say which {value[0].name}, by its step, as in {value[0].name}[3]")
+            value.none()
         value = self.made(value).value if isinstance(value, Tensor) else value
         return value[self.index(tree.slice)]
 
@@ -226,6 +237,8 @@ class _Reader:
 
     def attribute(self, tree: ast.Attribute) -> Any:
         value = self.value(tree.value)
+        if isinstance(value, Several):
+            value = value.one()
         if isinstance(value, Tensor):
             if tree.attr == "grad":
                 return self.gradient(value)
@@ -233,6 +246,8 @@ class _Reader:
                 place = value.place
                 known: dict[str, Any] = {"name": value.name, "step": place.step, "scope": place.scope}
                 known |= {"line": line_of(value), "op": value.primitive and value.primitive.name}
+                if tree.attr == "line" and known["line"] is None:
+                    raise ReadingError(f"its line is {NOT_RECORDED}")
                 return known[tree.attr]
             value = value.value
         if tree.attr in _SHAPES and isinstance(value, (np.ndarray, np.generic)):

@@ -11,7 +11,7 @@ import numpy as np
 from ..engine.primitives import Array
 from ..engine.tensor import Tensor
 from . import cursor
-from .conditions import Breakpoint, ConditionError, Test, condition, indices_of
+from .conditions import Breakpoint, ConditionError, Test, condition, the_one_called
 from .labels import Labels
 from .shares import Shares
 from .stop import Stop
@@ -77,10 +77,7 @@ class Walk:
             if index not in self.timeline.order:
                 raise ValueError("this tensor is not on the way to the loss, or requires no gradient")
         else:
-            found = indices_of(of, self.labels)
-            if len(found) > 1:
-                raise ValueError(f'{len(found)} tensors are called {of}: say which, as in "{of}[3]"')
-            (index,) = found
+            index = the_one_called(of, self.labels).index
         total = self.timeline.total(index, self.position)
         return None if total is None else np.array(total)
 
