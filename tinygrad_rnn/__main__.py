@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import RenderError, Tensor, doctor, draw, trace_gradient
-from .debug import PassError, losses_of_pass, run_program, tensor_called, usual_source
+from .debug import PassError, losses_of_pass, run_program, tensor_called, traceback_of_program, usual_source
 from .graph import VIEWS
 from .trace import report
 
@@ -128,6 +128,9 @@ def _look_at_a_pass(asked: argparse.Namespace) -> int:
         losses = losses_of_pass(asked.file, asked.arguments, asked.number)
     except PassError as error:
         print(error, file=sys.stderr)
+        return 1
+    except Exception as error:
+        print(traceback_of_program(error), file=sys.stderr, end="")
         return 1
     try:
         to = tensor_called(asked.to, losses) if asked.to else None

@@ -1,5 +1,7 @@
 """A program up to one of its backward passes: `python -m tinygrad_rnn trace FILE` and `draw FILE`."""
 
+import io
+import subprocess
 import sys
 
 import numpy as np
@@ -82,6 +84,20 @@ def test_what_the_program_raises_is_raised(program, tmp_path):
     (tmp_path / "broken.py").write_text(program)
     with pytest.raises((SystemExit, ValueError), match=r"3|its own"):
         losses_of_pass(str(tmp_path / "broken.py"))
+
+
+@pytest.mark.parametrize("command", ["trace", "draw", "debug"])
+def test_an_error_of_the_program_is_told_as_by_python_itself(command, tmp_path, capsys, monkeypatch):
+    """Also where the program runs another by runpy: all its own frames are there, and none of what runs it here."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    (tmp_path / "inner.py").write_text("def f():\n    {}['key']\n\nf()\n")
+    (tmp_path / "outer.py").write_text("import runpy\nrunpy.run_path('inner.py')\n")
+    assert command_line.main([command, "outer.py"]) == 1
+    said = capsys.readouterr().err
+    alone = subprocess.run([sys.executable, "outer.py"], capture_output=True, text=True)
+    assert said.partition("(no post mortem")[0] == alone.stderr.replace(f"{tmp_path}/", "")
+    assert (command == "debug") == said.endswith("(no post mortem: the error came before anything was computed)\n")
 
 
 def test_names_of_tensors_are_those_that_gradient_reaches(model):

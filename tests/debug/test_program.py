@@ -127,7 +127,7 @@ def test_set_trace_stops_inside_a_cell_with_its_variables_and_the_tape_so_far(mo
             tg.set_trace()
         return pre.tanh().named("h")
 
-    tell(monkeypatch, "where\np pre * 2\np h[1]\np t + 1\ngrad\nback\nc\nc\n")
+    tell(monkeypatch, "where\np pre * 2\np h[1]\np t + 1\nwhy w\nfrontier\nb grad w\nback\nc\nc\n")
     h = tg.Tensor([0.1, 0.2])
     with tg.scope("rnn"):
         for t, x in tg.steps(np.ones((4, 2))):
@@ -137,6 +137,10 @@ def test_set_trace_stops_inside_a_cell_with_its_variables_and_the_tape_so_far(mo
     assert "stopped at test_program.py:" in said
     assert "after 8 operations" in said
     assert "\n3\n" in said
+    assert "line       not recorded: compute inside `with tg.record_lines():`" in said
+    assert "*** there is no backward pass here, so there are no gradients" in said
+    assert "nobody holds a gradient yet: there is no backward pass here" in said
+    assert "*** no gradient ever flows to w here" in said
     assert "h[1], shape (2,)" in said
     (h * h).sum().backward()  # and the program went on as if nothing had been
     assert w.grad is not None

@@ -386,8 +386,8 @@ def test_a_condition_that_never_held_is_said_and_so_is_the_end_of_the_forward_pa
     last = lstm.current.label
     lstm.goto(0)
     assert "did not hold" not in lstm.run_script(f"goto end; back; until {last}")
-    assert "the next event begins the backward pass" in lstm.run_script("goto backward")
-    assert lstm.run_script("back; goto backward; s; s").count("the next event begins") == 1
+    assert "next begins the backward pass" in lstm.run_script("goto backward")
+    assert lstm.run_script("back; goto backward; s; s").count("next begins") == 1
 
 
 def test_nothing_is_shared_by_what_no_gradient_flows_to():

@@ -24,6 +24,7 @@ from .page import explore as explore
 from .passes import PassError as PassError
 from .passes import losses_of_pass as losses_of_pass
 from .passes import tensor_called as tensor_called
+from .passes import traceback_of_program as traceback_of_program
 from .passes import usual_source as usual_source
 from .program import debug as debug
 from .program import post_mortem as post_mortem

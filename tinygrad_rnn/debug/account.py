@@ -182,7 +182,8 @@ def frontier(stop: Stop, short: bool = False) -> list[str]:
     held = sorted(shares.frontier(stop.position), key=lambda one: -abs(one[1]))
     if not held:
         if stop.kind == "forward" or stop.event is None:
-            return [] if short else ["nobody holds a gradient yet: the backward pass has not begun"]
+            none = "the backward pass has not begun" if stop.timeline.seeds else "there is no backward pass here"
+            return [] if short else [f"nobody holds a gradient yet: {none}"]
         return [_row("frontier", f"not known: {shares.why_not}")]
     names = {index: stop.labels.label(stop.timeline.order[index]) for index, _ in held}
     total = math.fsum(share for _, share in held)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import runpy
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from ..engine.observed import Observer, observing
 from ..engine.tensor import Tensor
 from .conditions import tensors_called
 from .labels import Labels
+from .lines import OURS
 from .shares import most_used
 from .timeline import timeline
 
@@ -36,6 +39,15 @@ def as_main(path: str, arguments: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         sys.argv, sys.path[:] = before
+
+
+def traceback_of_program(error: BaseException) -> str:
+    """As Python prints it where the program is run by itself: without what runs it here."""
+    shown = traceback.TracebackException.from_exception(error)
+    runs_it = (*OURS, runpy.__file__, "<frozen runpy>")
+    of_program = itertools.dropwhile(lambda entry: entry.filename.startswith(runs_it), shown.stack)
+    shown.stack = traceback.StackSummary.from_list(of_program)
+    return "".join(shown.format())
 
 
 class PassError(ValueError):

@@ -23,7 +23,7 @@ from .anomaly import AnomalyError
 from .conditions import ConditionError
 from .debugger import Debugger
 from .lines import Line, Lines, outside
-from .passes import as_main, losses_of
+from .passes import as_main, losses_of, traceback_of_program
 from .prompt import Prompt
 from .timeline import Timeline
 from .walk import Walk
@@ -183,17 +183,12 @@ def run_program(
 
 
 def _ended_in(error: Exception, stopping: Stopping) -> int:
-    shown = traceback.TracebackException.from_exception(error)
-    stack = [
-        entry
-        for entry in shown.stack
-        if entry.filename not in (__file__, runpy.__file__) and "<frozen" not in entry.filename
-    ]
-    shown.stack = traceback.StackSummary.from_list(stack)
-    print("".join(shown.format()), file=stopping.out or sys.stderr, end="")
+    print(traceback_of_program(error), file=stopping.out or sys.stderr, end="")
     with _aside():
         debugger = of_error(error)
-        if debugger is not None:
+        if debugger is None:
+            print("(no post mortem: the error came before anything was computed)", file=stopping.out or sys.stderr)
+        else:
             prompt = Prompt(debugger, stopping.out, stopping.source)
             prompt.say(f"post mortem, {debugger!r}\n{account.where(debugger.current)}".rstrip())
             prompt.run(stopping.script)

@@ -180,7 +180,7 @@ class Prompt(cmd.Cmd):
             done = "this is what backward() computes" if stop.timeline.seeds else "the forward pass ends here"
             self.say(f"--- the end: all {before} events have happened; {done} ---")
         elif before == stop.timeline.forward_end:
-            self.say("--- the forward pass ends here; the next event begins the backward pass ---")
+            self.say("--- the forward pass ends here; next begins the backward pass ---")
 
     def _end(self, forwards: bool) -> bool:
         """Whether there is nowhere to go; says so."""
@@ -299,7 +299,8 @@ class Prompt(cmd.Cmd):
         """clear N: remove break or watch point N; clear: all of them."""
         number = _number(rest, None)
         gone = [one for one in self.debugger.breakpoints if number in (None, one.number)]
-        if number is None and gone and self.prompt and not self._sure(f"remove all {len(gone)} break points?"):
+        numbers = ", ".join(str(one.number) for one in gone)
+        if number is None and gone and self.prompt and not self._sure(f"remove all break points: {numbers}?"):
             return
         self.debugger.clear(number)
         self.say("\n".join(f"removed {one.number}: {one.text}" for one in gone) or "there are no break points")
@@ -360,7 +361,9 @@ class Prompt(cmd.Cmd):
         """why [NAME]: what the gradient here (or of NAME) is the sum of, and the heaviest paths that feed it."""
         stop = self.debugger.current
         node = self._tensor(rest) if rest else stop.target
-        if node is None or not stop.timeline.seeds:
+        if not stop.timeline.seeds:
+            raise ValueError("there is no backward pass here, so there are no gradients")
+        if node is None:
             raise ValueError("there is no gradient here yet; why NAME asks about the one of NAME")
         self.say(account.why(stop, node))
         whole = stop.timeline.cotangents().get(node.index)
