@@ -68,6 +68,12 @@ def test_a_program_stops_before_each_backward_pass_and_knows_its_lines(model, ca
     assert said.endswith("the program has ended\n")
 
 
+def test_a_program_without_a_backward_pass_is_said_to_have_none(tmp_path):
+    (tmp_path / "none.py").write_text("import tinygrad_rnn as tg\n")
+    ended = "the program has ended: it made no backward pass, such as loss.backward(), to stop at\n"
+    assert session(tmp_path / "none.py", "") == (0, ended)
+
+
 def test_q_ends_the_program_and_detach_lets_it_run(model, capsys):
     assert session(model, "q\n")[0] == 0
     assert "epoch" not in capsys.readouterr().out

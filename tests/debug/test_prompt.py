@@ -405,8 +405,10 @@ def test_nothing_is_shared_by_what_no_gradient_flows_to():
 
 
 def test_no_number_is_minus_zero():
-    assert extent(np.array([-0.0] * 9)) == "from 0 to 0, norm 0"
+    assert extent(np.array([-0.0] * 9)) == "all 0, norm 0"
     assert extent(np.array([-1.0, -0.0])) == "from -1 to 0, norm 1"
+    assert extent(np.array([2.0, np.nan, -0.0, np.inf])) == "from 0 to 2, 1 NaN, 1 Inf"
+    assert extent(np.array([1.0, np.nan])) == "from 1 to 1, 1 NaN"
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,9 @@ def happening(stop: Stop) -> str:
         made = f"{label(stop.node)} = " if stop.node.name else f"#{stop.position} = "
         return f"{made}{stop.operation}({_names(stop.operands, stop)})"
     if stop.kind == "seed":
-        return f"the backward pass begins at {label(stop.node)}, with d{label(stop.node)}/d{label(stop.node)}"
+        name = stop.node.name or "y"
+        seed = array_text(stop.timeline.seeds[stop.node.index])
+        return f"the backward pass begins at {label(stop.node)}, with d{name}/d{name} = {seed}"
     assert stop.target is not None
     return f"{by_rule(stop, stop.event)} -> {label(stop.target)}"
 

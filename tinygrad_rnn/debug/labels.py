@@ -102,7 +102,8 @@ def extent(values: Array) -> str:
     there = numbers[np.isfinite(numbers)]
     if there.size == 0:
         return ", ".join(bad)
-    parts = [f"from {there.min() + 0:.4g} to {there.max() + 0:.4g}"]  # + 0: that of -0.0 is 0.0
+    least, most = there.min() + 0, there.max() + 0  # + 0: that of -0.0 is 0.0
+    parts = [f"from {least:.4g} to {most:.4g}" if bad or least < most else f"all {most:.4g}"]
     return ", ".join([*parts, *(bad or [f"norm {norm(numbers):.4g}"])])
 
 

@@ -126,6 +126,7 @@ class Stopping(Lines):
         self.script, self.source, self.out = script, source, out
         self.breaks: list[tuple[str, str | None]] = []  # kept from one backward pass to the next
         self.running = False  # on, without stopping
+        self.stopped = False  # at least once
 
     def sweeping(self, order: dict[int, Tensor], seeds: Mapping[int, Any]) -> None:
         plain = _plain(seeds)
@@ -135,6 +136,7 @@ class Stopping(Lines):
             or any(plain[i].shape != order[i].shape for i in plain if i in order)
         ):
             return
+        self.stopped = True
         frame = outside(sys._getframe(1))
         with _aside():
             debugger = Walk(Timeline(order, plain), losses_of(order, seeds), variables=_variables(frame))
@@ -178,7 +180,8 @@ def run_program(
             return 0
         except Exception as error:
             return _ended_in(error, stopping)
-    print("the program has ended", file=out or sys.stdout)
+    nowhere = "" if stopping.stopped else ": it made no backward pass, such as loss.backward(), to stop at"
+    print(f"the program has ended{nowhere}", file=out or sys.stdout)
     return 0
 
 
