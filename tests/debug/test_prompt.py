@@ -17,8 +17,9 @@ import pytest
 import tinygrad_rnn as tg
 from tests.debug import stepped
 from tests.debug.stepped import planted, recurrent
+from tinygrad_rnn.debug.commands import HELP
 from tinygrad_rnn.debug.labels import extent, norm
-from tinygrad_rnn.debug.prompt import HELP, SHORT, Prompt
+from tinygrad_rnn.debug.prompt import SHORT, Prompt
 from tinygrad_rnn.debug.reading import ReadingError, read
 from tinygrad_rnn.debug.terminal import in_one_column, wrapped
 
@@ -153,6 +154,16 @@ def test_up_and_down_follow_operands_while_time_stands_still(lstm):
     assert "*** it has operands 0 to " in said
     assert "is a leaf: it was given" in said
     assert at > 1
+
+
+def test_where_time_has_moved_up_and_down_begin_at_the_event_again(lstm):
+    prompt = Prompt(lstm, out=io.StringIO())
+    prompt.run("until h[2]; d; d")
+    lstm.goto(16)  # as an interrupted command leaves it
+    prompt.run("d 1")
+    assert prompt.stdout.getvalue().splitlines()[-3].startswith("tanh #15 = tanh(c[0]), event 15")
+    prompt.run("u")
+    assert prompt.stdout.getvalue().splitlines()[-3].startswith("h[0] = multiply(o[0], tanh #15), event 16")
 
 
 def test_why_tells_what_a_gradient_is_the_sum_of(lstm):
@@ -309,6 +320,8 @@ def test_what_is_not_plain_arithmetic_is_refused_with_a_reason(text, lstm):
         ("goto x", "goto wants the number of an event"),
         ("goto 99999", "positions go from 0 to"),
         ("step x", "a whole number is wanted"),
+        ("step ²", "a whole number is wanted"),
+        ("to h [99]", "there is no h at step 99"),
         ("finish x", "finish step"),
         ("until", "What can be written"),
         ("clear 7", "no break point 7; there are: none"),
@@ -456,6 +469,15 @@ def test_commands_come_from_a_file_with_comments(lstm, tmp_path):
     assert "linear #1, shape (16,)" in said
 
 
+def test_a_file_of_commands_that_reads_itself_is_read_once(lstm, tmp_path):
+    script, other = tmp_path / "script.txt", tmp_path / "other.txt"
+    other.write_text("s\n")
+    script.write_text(f"source {script}\nsource {other}\nsource {other}\n")
+    said = lstm.run_script(f"source {script}")
+    assert f"*** {script} is being read already" in said
+    assert lstm.position == 2
+
+
 def test_at_the_end_of_its_input_it_leaves_without_a_prompt_or_colour_in_the_text(tmp_path):
     program = tmp_path / "model.py"
     program.write_text(
@@ -525,6 +547,14 @@ def test_on_a_terminal_there_is_a_prompt_and_ctrl_c_and_ctrl_d_are_clean(tmp_pat
         until(b"(tg) ")
         os.write(here, b"\n")
         assert "event 2 of 8" in until(b"(tg) ").replace("\033[1m", "").replace("\033[0m", "")
+        os.write(here, b"b nan; clear\n")
+        until(b"remove all break points: 1? (y/n) ")
+        os.write(here, b"\x04")  # no; and the prompt is not left
+        until(b"(tg) ")
+        os.write(here, b"clear\n")
+        until(b"remove all break points: 1? (y/n) ")
+        os.write(here, b"y\n")
+        assert "removed 1: nan" in until(b"(tg) ")
         os.write(here, b"\x04")
         until(b"after")
         assert child.wait(timeout=60) == 0

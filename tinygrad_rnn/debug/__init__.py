@@ -6,8 +6,9 @@ rules.py, terms.py      the rules as formulas and with numbers; shares.py: who c
 labels.py, account.py   what nodes are called; what a stop says
 conditions.py           when to stop
 lines.py, anomaly.py    lines of the user's program; who made a NaN
-walk.py, prompt.py      the moves, and a terminal for them: reading.py reads `p c[3] * 2`, moment.py draws,
-                        terminal.py makes text fit
+walk.py, commands.py    the moves, and what is typed for them: reading.py reads `p c[3] * 2`, gaze.py goes up and
+                        down, moment.py draws
+prompt.py, terminal.py  where it is typed; text made to fit
 debugger.py, program.py the ways in; passes.py: a program up to one of its backward passes
 page.py                 a page on which a computation is explored; tape_data.py, linear.py: what it knows; page/: how
                         it looks

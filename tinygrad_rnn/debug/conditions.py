@@ -127,7 +127,7 @@ def _bare(word: str, labels: Labels) -> tuple[int, Test]:
 def name_and_step(text: str) -> tuple[str, int | None]:
     """h[3] -> h, 3"""
     found = re.fullmatch(r"(.+?)\[(-?\d+)\]", text.strip().strip("'\""))
-    return (found.group(1), int(found.group(2))) if found else (text.strip().strip("'\""), None)
+    return (found.group(1).strip(), int(found.group(2))) if found else (text.strip().strip("'\""), None)
 
 
 def tensors_called(text: str, labels: Labels) -> list[Tensor]:
@@ -198,7 +198,7 @@ def _scope(text: str, labels: Labels) -> Test:
 
 def _line(text: str, labels: Labels) -> Test:
     file, _, number = text.rpartition(":")
-    if not number.isdigit():
+    if not number.isdecimal():
         raise ConditionError(f"a line is a number, or a file and a number as in model.py:23; got «{text}»")
     lines = [line for node in labels.timeline.order.values() if (line := line_of(node)) is not None]
     if not lines:
