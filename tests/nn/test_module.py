@@ -114,6 +114,20 @@ def test_replacing_an_attribute_replaces_the_parameter():
     assert list(block.parameters()) == []
 
 
+@pytest.mark.parametrize("wrong", [np.zeros(2), tg.Tensor([0.0, 0.0], requires_grad=True), 0.0])
+def test_a_parameter_is_not_replaced_by_what_would_not_be_trained(wrong):
+    block = Block()
+    before, values = dict(block.named_parameters()), block.scale.data.copy()
+    with pytest.raises(TypeError, match=r"Block\.scale is a Parameter.*give it new values by \.scale\.data = array"):
+        block.scale = wrong
+    with pytest.raises(TypeError, match="would not be trained"):
+        block.scale -= 0.1 * values
+    assert dict(block.named_parameters()) == before
+    assert np.array_equal(block.scale.data, values)
+    block.scale = None  # as a bias that is left out
+    assert "scale" not in dict(block.named_parameters())
+
+
 HIDING = {
     "list": list,
     "tuple": tuple,

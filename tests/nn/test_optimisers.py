@@ -209,6 +209,8 @@ def test_what_cannot_be_trained_is_refused(optimiser_class):
         optimiser_class([])
     with pytest.raises(ValueError, match="twice"):
         optimiser_class([p, p])
+    with pytest.raises(TypeError, match=r"a list of parameters comes first, such as model\.parameters\(\); got 0\.1"):
+        optimiser_class(0.1, [p])
     with pytest.raises(TypeError, match="not the module"):
         optimiser_class(nn.Linear(1, 1))
     with pytest.raises(TypeError, match="it is computed"):

@@ -63,6 +63,11 @@ class Module:
             value._adopt(name)
         elif isinstance(value, Parameter) and value.name is None:
             value.named(name)
+        elif isinstance(vars(self).get(name), Parameter) and not (value is None or isinstance(value, Parameter)):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Parameter, and {_kind(value)} in its place would not be trained: "
+                f"give it new values by .{name}.data = array, or put an nn.Parameter there"
+            )
         object.__setattr__(self, name, value)
 
     def _adopt(self, name: str) -> None:

@@ -154,6 +154,8 @@ def _norm(arrays: list[Any], order: float) -> float:
 def _tensors(params: Iterable[Tensor] | Tensor) -> list[Tensor]:
     if isinstance(params, Module):
         raise TypeError(f"a list of parameters is needed, not the module: pass {type(params).__name__}.parameters()")
+    if not isinstance(params, Iterable):
+        raise TypeError(f"a list of parameters comes first, such as model.parameters(); got {params!r}")
     found = [params] if isinstance(params, Tensor) else list(params)
     for p in found:
         if not isinstance(p, Tensor):
