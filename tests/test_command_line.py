@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -42,6 +43,20 @@ def test_alone_it_lists_the_commands_one_line_each(capsys):
     assert listed == list(commands)
     for command in commands:
         assert said_by(capsys, command, "--help")[1].startswith(f"usage: python -m tinygrad_rnn {command} ")
+
+
+def test_a_reader_that_wants_no_more_is_no_error(tmp_path):
+    program = tmp_path / "two.py"
+    program.write_text(
+        "import tinygrad_rnn as tg\nw = tg.Tensor([1.0], requires_grad=True, name='w')\n(w * w).sum().backward()\n"
+    )
+    for arguments in (["lessons"], ["trace", str(program)], ["doctor"]):
+        here, there = os.pipe()
+        os.close(here)  # nobody reads
+        command = [sys.executable, "-m", "tinygrad_rnn", *arguments]
+        ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=there, stderr=subprocess.PIPE, text=True)
+        os.close(there)
+        assert ran.stderr == "", arguments
 
 
 def test_a_slip_in_the_command_or_a_file_in_its_place_is_told_what_was_meant(tmp_path, capsys):

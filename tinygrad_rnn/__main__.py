@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import os
 import runpy
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,16 @@ DEMOS = next((folder for folder in (HERE / "demos", HERE.parent / "demos") if fo
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
+    try:
+        status = _done(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # what reads it wants no more, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
+        return 1
+
+
+def _done(arguments: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser, commands = _parsers()
     if not given:
@@ -135,6 +146,8 @@ def _look_at_a_pass(asked: argparse.Namespace) -> int:
     try:
         to = tensor_called(asked.to, losses) if asked.to else None
         print(_traced(losses, to, asked.o) if asked.command == "trace" else _drawn(losses, to, asked.o, asked.view))
+    except BrokenPipeError:
+        raise
     except (ValueError, RuntimeError, RenderError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
