@@ -315,3 +315,29 @@ def test_a_thousand_steps_of_an_lstm_stay_usable(capsys):
         print(f"\n{len(dbg):,} events:", ", ".join(f"{what} {seconds:.2g} s" for what, seconds in took.items()))
     assert took["first stop in the middle"] < 60
     assert max(seconds for what, seconds in took.items() if what != "first stop in the middle") < 30
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (
+            lambda dbg: dbg.goto("h[3]"),
+            "goto takes a number of events, 0 to 256; got 'h[3]'. run_until takes a condition",
+        ),
+        (lambda dbg: dbg.goto(1.0), "goto takes a number of events"),
+        (lambda dbg: dbg.run_until(3), 'a condition is a text, such as "log and step 7", or a function of the stop'),
+        (lambda dbg: dbg.break_at(None), 'a condition is a text, such as "log and step 7", or a function of the stop'),
+        (lambda dbg: dbg.watch(3), 'watch takes a name, such as "h[3]" or "grad W"; got 3'),
+        (lambda dbg: dbg.finish("loop"), 'finish takes "scope", "step" or "both"; got \'loop\''),
+        (lambda dbg: dbg.grad(3), 'the gradient is that of a Tensor or of its name, such as "h[3]"; got 3'),
+        (lambda dbg: dbg.run_script(["where"]), "a script is a text of commands"),
+        (lambda dbg: tg.Debugger(dbg.outputs, to="weight_hh"), "that requires a gradient; got 'weight_hh'"),
+        (lambda dbg: tg.post_mortem(3), "post_mortem takes an error that was caught; got 3"),
+    ],
+)
+def test_what_a_method_does_not_take_is_said_and_changes_nothing(wrong, says):
+    dbg = tg.Debugger(recurrent("LSTM")[0])
+    dbg.goto(7)
+    with pytest.raises((TypeError, ValueError), match=re.escape(says)):
+        wrong(dbg)
+    assert (dbg.position, dbg.breakpoints) == (7, ())

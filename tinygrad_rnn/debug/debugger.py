@@ -38,6 +38,8 @@ class Debugger(Walk):
 
     def run_script(self, script: str) -> str:
         """Do what one would write at the prompt, one command a line or apart by `;`. Returns what it prints."""
+        if not isinstance(script, str):
+            raise TypeError(f'a script is a text of commands, such as "until h[3]; where"; got {script!r}')
         out = io.StringIO()
         Prompt(self, out=out).run(script)
         return out.getvalue()

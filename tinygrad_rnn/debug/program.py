@@ -72,6 +72,8 @@ def post_mortem(error: BaseException | None = None) -> None:
     error = error if error is not None else getattr(sys, "last_value", None)
     if error is None:
         raise ValueError("post_mortem needs an error, as in `except Exception as error: tg.post_mortem(error)`")
+    if not isinstance(error, BaseException):
+        raise TypeError(f"post_mortem takes an error that was caught; got {error!r}")
     with _aside():
         debugger = of_error(error)
         if debugger is None:

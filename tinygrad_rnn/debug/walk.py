@@ -41,7 +41,8 @@ class Walk:
         variables: Mapping[str, Any] | None = None,
     ) -> None:
         if to is not None and (not isinstance(to, Tensor) or to.index not in events.order):
-            raise ValueError("to= is a tensor that the loss depends on and that requires a gradient")
+            got = f"; got {to!r}" * (not isinstance(to, Tensor))
+            raise ValueError(f"to= is a tensor that the loss depends on and that requires a gradient{got}")
         self.timeline, self.outputs, self.variables = events, list(outputs), variables or {}
         self.labels = Labels(events)
         self.shares = Shares(events, self.outputs, to)
@@ -76,8 +77,10 @@ class Walk:
             index = of.index
             if index not in self.timeline.order:
                 raise ValueError("this tensor is not on the way to the loss, or requires no gradient")
-        else:
+        elif isinstance(of, str):
             index = the_one_called(of, self.labels).index
+        else:
+            raise TypeError(f'the gradient is that of a Tensor or of its name, such as "h[3]"; got {of!r}')
         total = self.timeline.total(index, self.position)
         return None if total is None else np.array(total)
 
@@ -93,7 +96,11 @@ class Walk:
 
     def goto(self, position: int) -> Stop:
         """To the moment at which so many events have happened; negative numbers count from the end, -1 is the end."""
-        k = position + len(self) + 1 if position < 0 else position
+        if isinstance(position, bool) or not isinstance(position, (int, np.integer)):
+            raise TypeError(
+                f"goto takes a number of events, 0 to {len(self)}; got {position!r}. run_until takes a condition"
+            )
+        k = int(position) + len(self) + 1 if position < 0 else int(position)
         if not 0 <= k <= len(self):
             raise ValueError(f"there are {len(self)} events, so positions go from 0 to {len(self)}; got {position}")
         return self._at(k)
@@ -104,6 +111,8 @@ class Walk:
 
     def finish(self, within: cursor.Within = "both") -> Stop:
         """To the last event of this scope, of this time step, or of this scope at this time step ("both")."""
+        if within not in ("scope", "step", "both"):
+            raise ValueError(f'finish takes "scope", "step" or "both"; got {within!r}')
         return self._at(cursor.finish(self.timeline, self.position, within))
 
     def run(self) -> Stop:
@@ -129,7 +138,7 @@ class Walk:
 
         Goes to the end where there is none; `dbg.current` is then that of the last event.
         """
-        test = condition(predicate, self.labels) if isinstance(predicate, str) else predicate
+        test = self._test(predicate)
         while self.position < len(self):
             stop = self.step()
             if test(stop):
@@ -169,15 +178,24 @@ class Walk:
 
         ignored: how many hits to let pass. Raises ConditionError, a ValueError, for what is no condition.
         """
-        test = condition(when, self.labels) if isinstance(when, str) else when
+        test = self._test(when)
         text = when if isinstance(when, str) else getattr(when, "__name__", repr(when))
         self._numbered += 1
         made = Breakpoint(self._numbered, text, test, ignored=ignored, temporary=temporary, watch=watch)
         self.state = replace(self.state, breakpoints=(*self.state.breakpoints, made))
         return made
 
+    def _test(self, when: Test | str) -> Test:
+        if isinstance(when, str):
+            return condition(when, self.labels)
+        if not callable(when):
+            raise TypeError(f'a condition is a text, such as "log and step 7", or a function of the stop; got {when!r}')
+        return when
+
     def watch(self, what: str) -> Breakpoint:
         """Stop whenever a tensor is made or, of `grad W`, its gradient changes."""
+        if not isinstance(what, str):
+            raise TypeError(f'watch takes a name, such as "h[3]" or "grad W"; got {what!r}')
         first = what.partition(" and ")[0].strip()
         return self.break_at(what, watch=first)
 
