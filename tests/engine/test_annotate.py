@@ -97,6 +97,14 @@ def test_steps_may_be_negative_and_start_anywhere():
     assert [(t, here().step) for t, _ in tg.steps(XS, start=-2)] == [(-2, -2), (-1, -1), (0, 0)]
 
 
+@pytest.mark.parametrize("ys", [[1, 2, 3], XS, tg.Tensor(XS), np.arange(3), tg.Tensor(XS, requires_grad=True)])
+def test_two_sequences_are_gone_through_as_one(ys):
+    with pytest.raises(TypeError, match=r"a time step is a whole number.* as start=.*tg\.steps\(zip\(xs, ys\)\)"):
+        next(tg.steps(XS, ys))
+    with pytest.raises(TypeError, match=r"a time step is a whole number, such as 0, 1, 2; got (?!.*zip)"):
+        tg.step(ys)
+
+
 # The time loop -------------------------------------------------------------------------------------------------------
 
 

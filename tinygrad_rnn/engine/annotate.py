@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import operator
+import reprlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from types import TracebackType
@@ -201,7 +203,8 @@ def steps(xs: Iterable[T], start: int = 0, reverse: bool = False) -> Generator[t
     """
     if not isinstance(xs, Iterable) or isinstance(xs, (dict, set, str)):
         raise TypeError(f"tg.steps goes through a Tensor, an array or a list along time; got {type(xs).__name__}")
-    times, items = _in_time(xs, _as_step(start), reverse)
+    first = _as_step(start, " as start=. Go through several sequences as tg.steps(zip(xs, ys))")
+    times, items = _in_time(xs, first, reverse)
     outside = _in_force(HERE.get())
     inside: Place = outside
     try:
@@ -238,7 +241,10 @@ def _in_time(xs: Iterable[T], start: int, reverse: bool) -> tuple[Iterator[int],
     return itertools.count(start + len(sequence) - 1, -1), map(sequence.__getitem__, backwards)
 
 
-def _as_step(step: object) -> int:
-    if isinstance(step, bool) or not hasattr(step, "__index__"):
-        raise TypeError(f"a time step is a whole number, such as 0, 1, 2; got {step!r}")
-    return int(step.__index__())
+def _as_step(step: Any, hint: str = "") -> int:
+    try:
+        if not isinstance(step, bool):
+            return operator.index(step)
+    except TypeError:  # of an array with axes too
+        pass
+    raise TypeError(f"a time step is a whole number, such as 0, 1, 2; got {reprlib.repr(step)}{hint}")
