@@ -68,6 +68,27 @@ def test_a_program_stops_before_each_backward_pass_and_knows_its_lines(model, ca
     assert said.endswith("the program has ended\n")
 
 
+def test_break_points_are_kept_as_they_are_and_wait_for_a_pass_that_has_what_they_name(tmp_path):
+    (tmp_path / "two.py").write_text(
+        "import tinygrad_rnn as tg\n"
+        "u, w = (tg.Tensor([0.5], requires_grad=True, name=name) for name in 'uw')\n"
+        "for x in (u, w, u):\n"
+        "    (x * 2.0).named('y').sum().backward()\n"
+    )
+    first = "b nan\nb grad u\nb y and backward\nb y\ntbreak y and forward\nclear 1\ndisable 3\nignore 4 5\n"
+    status, said = session(tmp_path / "two.py", f"{first}goto end\nc\nb\nb w\ngoto end\nc\nb\ndetach\n")
+    assert status == 0
+    assert said.count("(break 2: grad u: there is no such thing in this pass)") == 1
+    assert said.count("(break 6: w: there is no such thing in this pass)") == 1
+    second, third = said.split("stopped before")[2:]
+    assert "  2  break grad u" not in second
+    assert "  3  break y and backward  (hit 0 times, disabled)" in second
+    assert "  4  break y  (hit 0 times, lets the next 5 pass)" in second
+    assert "  5  break y and forward  (hit 0 times, temporary)" in second
+    assert "break point 6  break w" in second
+    assert third.index("  2  break grad u") < third.index("  3  break y and backward  (hit 0 times, disabled)")
+
+
 def test_a_program_without_a_backward_pass_is_said_to_have_none(tmp_path):
     (tmp_path / "none.py").write_text("import tinygrad_rnn as tg\n")
     ended = "the program has ended: it made no backward pass, such as loss.backward(), to stop at\n"

@@ -20,7 +20,7 @@ from ..engine.sweep import tape
 from ..engine.tensor import Tensor
 from . import account
 from .anomaly import AnomalyError
-from .conditions import ConditionError
+from .conditions import Breakpoint, ConditionError
 from .debugger import Debugger
 from .lines import Line, Lines, outside
 from .passes import as_main, losses_of, traceback_of_program
@@ -126,7 +126,7 @@ class Stopping(Lines):
     def __init__(self, script: str, source: TextIO | None, out: TextIO | None) -> None:
         super().__init__()
         self.script, self.source, self.out = script, source, out
-        self.breaks: list[tuple[str, str | None]] = []  # kept from one backward pass to the next
+        self.breaks: list[Breakpoint] = []  # kept from one backward pass to the next
         self.running = False  # on, without stopping
         self.stopped = False  # at least once
 
@@ -144,23 +144,27 @@ class Stopping(Lines):
             debugger = Walk(Timeline(order, plain), losses_of(order, seeds), variables=_variables(frame))
             prompt = Prompt(debugger, self.out, self.source, goes_on=True)
             at = Line(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name) if frame is not None else None
-            self._kept_breaks(prompt)
+            not_here = self._kept_breaks(prompt)
             prompt.say(_greeting(debugger, at))
             script, self.script = self.script, ""
             left = prompt.run(script) if script else ""
             if not (script and prompt.finished):
                 left = prompt.interact()
-            self.breaks = [(one.text, one.watch) for one in debugger.breakpoints]
+            self.breaks = sorted([*not_here, *debugger.breakpoints], key=lambda one: one.number)
         if left == "quit":
             raise bdb.BdbQuit
         self.running = left == "detach"
 
-    def _kept_breaks(self, prompt: Prompt) -> None:
-        for text, watch in self.breaks:
+    def _kept_breaks(self, prompt: Prompt) -> list[Breakpoint]:
+        """Sets those of the pass before; returns those of which this pass has nothing, which wait for a later one."""
+        not_here = []
+        for one in self.breaks:
             try:
-                prompt.debugger.break_at(text, watch=watch)
+                prompt.debugger.keep(one)
             except ConditionError:
-                prompt.say(f"(break {text}: there is no such thing in this pass, so it is gone)")
+                not_here.append(one)
+                prompt.say(f"(break {one.number}: {one.text}: there is no such thing in this pass)")
+        return not_here
 
 
 def run_program(

@@ -199,6 +199,12 @@ class Walk:
         first = what.partition(" and ")[0].strip()
         return self.break_at(what, watch=first)
 
+    def keep(self, one: Breakpoint) -> None:
+        """Set a break point of another walk here, with its number and all. Raises ConditionError."""
+        self._numbered = max(self._numbered, one.number)
+        kept = replace(one, test=condition(one.text, self.labels))
+        self.state = replace(self.state, breakpoints=(*self.state.breakpoints, kept))
+
     def change(self, number: int, **fields: Any) -> Breakpoint:
         """enabled=, ignored= of a break point. Raises ConditionError where there is none of that number."""
         found = [one for one in self.breakpoints if one.number == number]
