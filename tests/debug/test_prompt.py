@@ -270,7 +270,8 @@ EXPRESSIONS = {
     "weight_hh.shape": lambda v: (16, 4),
     "max(h[3]) > 0": lambda v: np.max(v["h", 3]) > 0,
     "forget/f[3] ** 2": lambda v: v["f", 3] ** 2,
-    "'h'[3]" if False else "h[3].step": lambda v: 3,
+    "'h'[3]": lambda v: v["h", 3],
+    "h[3].step": lambda v: 3,
     "f[3].scope": lambda v: "forget",
     "h[3].op": lambda v: "multiply",
     "sigmoid(h[3])": lambda v: 1 / (1 + np.exp(-v["h", 3])),
@@ -285,6 +286,26 @@ def test_expressions_are_computed(text, lstm):
     found = getattr(found, "value", found)
     wanted = EXPRESSIONS[text](known)
     assert np.array_equal(found, wanted) if not isinstance(wanted, str) else found == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("grad weight_hh / norm(grad weight_hh)", lambda w, h: w / np.linalg.norm(w)),
+        ("grad weight_hh/2 - grad(weight_hh)*0.5", lambda w, h: w * 0),
+        ("norm(grad h[3])", lambda w, h: np.linalg.norm(h)),
+        ("grad h[3] * 2", lambda w, h: h * 2),
+        ("grad weight_hh[0]", lambda w, h: w[0]),
+        ("grad 'weight_hh'.T", lambda w, h: w.T),
+        ('grad "h"[3][1]', lambda w, h: h[1]),
+        ("2 * grad #64", lambda w, h: h * 2),
+    ],
+)
+def test_gradients_are_reckoned_with_like_numbers(text, value, lstm):
+    lstm.goto(-1)
+    assert lstm.timeline.order[lstm.timeline.made[63]].name == "h"
+    found, wanted = read(text, lstm.current, {}), value(lstm.grad("weight_hh"), lstm.grad("h[3]"))
+    np.testing.assert_allclose(getattr(found, "value", found), wanted, rtol=1e-12)
 
 
 def test_a_gradient_is_that_of_the_moment(lstm):

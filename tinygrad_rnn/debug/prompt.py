@@ -126,12 +126,14 @@ class Prompt(Commands, cmd.Cmd):
         return sorted(name[3:] for name in dir(self) if name.startswith("do_") and name != "do_end_of_input")
 
     def say(self, text: str) -> None:
-        if self.wide:
-            text = "\n".join(wrapped(line, self.wide()) for line in text.split("\n"))
-        if self.coloured:
-            text = re.sub(r"^(event \d+ of \d+)", rf"{BOLD}\1{PLAIN}", text, flags=re.M)
-            text = re.sub(r"^(    NOTE .*|\*\*\* .*)$", rf"{RED}\1{PLAIN}", text, flags=re.M)
-        print(text, file=self.stdout, flush=True)
+        print("\n".join(map(self._dressed, text.split("\n"))), file=self.stdout, flush=True)
+
+    def _dressed(self, line: str) -> str:
+        """As wide as the terminal, and in its colours."""
+        shown = wrapped(line, self.wide()) if self.wide else line
+        if self.coloured and line.startswith(("    NOTE ", "*** ")):
+            return f"{RED}{shown}{PLAIN}"
+        return re.sub(r"^(event \d+ of \d+)", rf"{BOLD}\1{PLAIN}", shown) if self.coloured else shown
 
     def sure(self, question: str) -> bool:
         """The answer on a terminal, where Ctrl-C and Ctrl-D mean no; a script is sure."""

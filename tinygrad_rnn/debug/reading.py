@@ -38,6 +38,10 @@ _NOTES = {"name", "step", "scope", "line", "op", "grad"}
 WORDS = ("result", "operands", "cotangent", "contribution", "derivative", "total", "share")
 
 
+# `grad h[3]` without brackets: of a name, in quotes or not, or of #41, with an index.
+_GRAD = re.compile(r"""\bgrad\s+((?:event\(\d+\)|[A-Za-z_]\w*|'[^']*'|"[^"]*")(?:\[[^\]]*\])*)""")
+
+
 class ReadingError(ValueError):
     """What was asked for cannot be read, is not there, or is not there yet."""
 
@@ -97,8 +101,8 @@ def _block(array: Any) -> str:
 
 def read(text: str, stop: Stop, variables: Mapping[str, Any]) -> Any:
     """The value of an expression: a Tensor, an array, a number, or all tensors of a name."""
-    text = re.sub(r"^\s*grad\s+(?=[^(\s])(.*)$", r"grad(\1)", text.strip())
-    text = re.sub(r"#(\d+)", r"event(\1)", text)
+    asked = text.strip()
+    text = re.sub(r"#(\d+)", r"event(\1)", text.strip())
     scoped: dict[str, list[Tensor]] = {}
 
     def place(match: re.Match[str]) -> str:
@@ -109,12 +113,15 @@ def read(text: str, stop: Stop, variables: Mapping[str, Any]) -> Any:
         return f"scoped_name_{len(scoped) - 1}"
 
     text = re.sub(r"[A-Za-z_]\w*(?:/[A-Za-z_]\w*)+", place, text)
+    text = _GRAD.sub(r"grad(\1)", text)
     try:
         tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         detail = error.msg if isinstance(error, SyntaxError) else str(error)
         detail = "nothing can be set here" if re.search(r"[^=<>!]=[^=]", text) else detail
-        raise ReadingError(f"cannot read «{text}»: {detail}. Try p h[3], p grad W, p norm(c[3] - c[2])") from None
+        raise ReadingError(
+            f"cannot read «{asked}»: {detail.rstrip('?.')}. Try p h[3], p grad W, p norm(c[3] - c[2])"
+        ) from None
     try:
         with np.errstate(all="ignore"):
             return _Reader(stop, variables, scoped).value(tree)
@@ -208,13 +215,14 @@ class _Reader:
         return found
 
     def item(self, tree: ast.Subscript) -> Any:
-        if isinstance(tree.value, ast.Name):  # `x[3]` of a landmark is the one at step 3, also where there is but one
-            found = self.scoped.get(tree.value.id) or self.stop.labels.find(tree.value.id)
+        name = getattr(tree.value, "id", getattr(tree.value, "value", None))  # h or 'h'
+        if isinstance(name, str):  # `x[3]` of a landmark is the one at step 3, also where there is but one
+            found = self.scoped.get(name) or self.stop.labels.find(name)
             at = self.index(tree.slice)
             if found and isinstance(at, int) and any(node.place.step is not None for node in found):
                 there = [node for node in found if node.place.step == at]
                 if not there:
-                    raise ReadingError(f"there is no {tree.value.id} at step {at}; {self.stop.labels.steps(found)}")
+                    raise ReadingError(f"there is no {name} at step {at}; {self.stop.labels.steps(found)}")
                 if len(there) == 1:
                     return self.made(there[0])
                 Several(there, None, self.stop.labels).none()
@@ -259,6 +267,8 @@ class _Reader:
             value = self.value(argument)
             if isinstance(value, Several):
                 value = value.one()
+            if not isinstance(value, Tensor) and isinstance(argument, ast.Subscript):
+                return self.call("grad", argument.value)[self.index(argument.slice)]
             if not isinstance(value, Tensor):
                 raise ReadingError("a gradient is that of a tensor, as in grad W or grad h[3]")
             return self.gradient(value)
