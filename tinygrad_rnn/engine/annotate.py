@@ -89,7 +89,7 @@ class Within:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         before, self._before = self._before, None
         if before is not None:
-            HERE.set(before if type(before) is Place else _in_force(before))
+            HERE.set(_in_force(before) if type(before) is LoopPlace and before.instead else before)
 
     def __call__(self, function: F) -> F:
         name = f"tg.{type(self).__name__}"
