@@ -205,7 +205,7 @@ def steps(xs: Iterable[T], start: int = 0, reverse: bool = False) -> Generator[t
         raise TypeError(f"tg.steps goes through a Tensor, an array or a list along time; got {type(xs).__name__}")
     first = _as_step(start, " as start=. Go through several sequences as tg.steps(zip(xs, ys))")
     times, items = _in_time(xs, first, reverse)
-    outside = _in_force(HERE.get())
+    outside = HERE.get()
     inside: Place = outside
     try:
         for t in times:
