@@ -198,8 +198,8 @@ def steps(xs: Iterable[T], start: int = 0, reverse: bool = False) -> Generator[t
     reverse: go through time from the last step to the first, as the backward half of a bidirectional network does.
     Raises RuntimeError where two such loops are interleaved, since an operation can be at one step only.
     The step ends with the loop, however that is left, and in whatever order several are. What holds on to the
-    iterator, such as a variable or the traceback of an error inside a comprehension, holds on to the step as well: a
-    plain `for` does not.
+    iterator, such as a variable or the traceback of an error inside a generator expression (in Python 3.11 also inside
+    a comprehension), holds on to the step as well: a plain `for` does not.
     """
     if not isinstance(xs, Iterable) or isinstance(xs, (dict, set, str)):
         raise TypeError(f"tg.steps goes through a Tensor, an array or a list along time; got {type(xs).__name__}")
