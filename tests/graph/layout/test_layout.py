@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_rnn as tg
 from tests.graph import samples
 from tinygrad_rnn.graph.layout.columns import columns
+from tinygrad_rnn.graph.layout.falls import Fall
 from tinygrad_rnn.graph.layout.placement import place
 from tinygrad_rnn.graph.layout.rows import apart, layout
 from tinygrad_rnn.graph.looks.style import Style, kind_of, lines, size
@@ -84,12 +85,30 @@ def test_time_runs_from_left_to_right(drawn):
             assert p.at[a.id][0] < p.at[b.id][0]
 
 
-def test_inside_a_step_computation_runs_upwards_or_along_a_row(drawn):
+def test_inside_a_step_computation_runs_upwards_or_along_a_row_or_down_to_a_state(drawn):
     fig, p = drawn
-    step = {n.id: n.step for n in fig.nodes}
-    for e in fig.edges:
-        if step[e.source] == step[e.target] is not None and e.source not in p.loose:
-            assert p.at[e.source][1] <= p.at[e.target][1]
+    nodes = {n.id: n for n in fig.nodes}
+    states = {(nodes[e.source].name, nodes[e.source].operation) for e in fig.edges if e.crossing}
+    inside = [e for e in fig.edges if nodes[e.source].step == nodes[e.target].step is not None]
+    down = [e for e in inside if e.source not in p.loose and p.at[e.source][1] > p.at[e.target][1]]
+    below = {e.source: e.target for e in down if p.at[e.source][0] == p.at[e.target][0]}
+    for e in down:
+        end = e.target
+        while end in below:
+            end = below[end]
+        assert (nodes[end].name, nodes[end].operation) in states
+        assert end in fallen_beside(fig, p, nodes[end].step)
+
+
+def fallen_beside(fig, p, step):
+    """What no other operation of the step stands beside, on one of its sides, in the same row."""
+    inside = [(*border(p, n.id), n.id) for n in fig.nodes if n.step == step and n.id not in p.loose]
+    found = set()
+    for left, low, right, high, v in inside:
+        beside = [b for b in inside if b[4] != v and b[1] < high and low < b[3]]
+        if all(b[2] < left for b in beside) or all(b[0] > right for b in beside):
+            found.add(v)
+    return found
 
 
 def test_curves_begin_and_end_at_their_nodes_and_do_not_pass_through_others(drawn):
@@ -165,6 +184,74 @@ def test_the_state_is_a_straight_line_through_all_steps(name, state):
         if e.crossing and nodes[e.source].name == state and len({y for _, y in (*curve.points, curve.tip)}) == 1
     ]
     assert len(straight) == len(fig.steps) - 1
+
+
+@pytest.mark.parametrize("name", ["lstm", "two_layers", "windowed"])
+def test_the_hidden_state_of_an_lstm_runs_straight_along_the_bottom(name):
+    fig, p = placed(name)
+    nodes = {n.id: n for n in fig.nodes}
+    linear = max(p.at[n.id][1] for n in fig.nodes if n.operation == "linear")
+    assert {p.at[n.id][1] for n in fig.nodes if n.name == "h" and n.operation} <= {
+        p.at[e.target][1] for e in fig.edges if nodes[e.target].operation == "linear"
+    }
+    for e, curve in zip(fig.edges, p.curves, strict=True):
+        if e.crossing and nodes[e.source].name == "h":
+            assert {y for _, y in (*curve.points, curve.tip)} == {p.at[e.source][1]}
+    if name != "two_layers":
+        assert all(p.at[n.id][1] > linear for n in fig.nodes if n.name == "c")
+        assert max(y for _, y in p.at.values()) == max(p.at[n.id][1] for n in fig.nodes if n.name == "c")
+
+
+def test_the_hidden_state_falls_on_the_side_that_time_runs_to():
+    p = samples.weights(W=(8, 2), U=(8, 2))
+    xs = samples.inputs(3)
+    found = []
+    for reverse in (False, True):
+        h = c = tg.Tensor(np.zeros((1, 2)))
+        for _, x in tg.steps(xs, reverse=reverse):
+            i, f, g, o = tg.split(tg.linear(x, p["W"]) + tg.linear(h, p["U"]), 4, axis=-1)
+            c = (f.sigmoid() * c + i.sigmoid() * g.tanh()).named("c")
+            h = (o.sigmoid() * c.tanh()).named("h")
+        fig, drawn = laid_out([(h * h).sum()])
+        at = {(n.name, n.step): drawn.at[n.id] for n in fig.nodes if n.name in ("c", "h")}
+        for t in range(3):
+            assert (at["h", t][0] > at["c", t][0]) == (not reverse)
+            assert at["h", t][1] < at["c", t][1]
+        found.append({k: y for k, (_, y) in at.items()})
+    assert found[0] == found[1]
+
+
+def test_a_first_step_with_its_own_loss_is_drawn_like_those_after_it():
+    p = samples.weights(W=(8, 2), U=(8, 2))
+    h = c = tg.Tensor(np.zeros((1, 2)))
+    total = None
+    for _, x in tg.steps(samples.inputs(3)):
+        i, f, g, o = tg.split(tg.linear(x, p["W"]) + tg.linear(h, p["U"]), 4, axis=-1)
+        c = (f.sigmoid() * c + i.sigmoid() * g.tanh()).named("c")
+        h = (o.sigmoid() * c.tanh()).named("h")
+        loss = (h * h).sum()
+        total = loss if total is None else total + loss
+    fig, drawn = laid_out([total])
+    for name in ("c", "h"):
+        places = [drawn.at[n.id] for n in fig.nodes if n.name == name]
+        assert len(places) == 3
+        assert len({y for _, y in places}) == 1
+
+
+def test_no_fall_where_there_are_too_few_rows_for_it():
+    sizes = dict.fromkeys("abcdef", (10.0, 10.0))
+    for chain, falls in ((("c",), True), (("c", "d"), False)):
+        nodes = ["a", "b", *chain]
+        drawn = layout([nodes], sizes, list(itertools.pairwise(nodes)), falls=[Fall("b", chain, "a", 1)])
+        assert (drawn.y[chain[-1]] < drawn.y["b"]) == falls
+
+
+def test_a_constant_that_only_a_fall_uses_stands_beside_its_use():
+    sizes = dict.fromkeys("abcdkt", (10.0, 10.0))
+    links = [("a", "b"), ("b", "c"), ("c", "t"), ("t", "d"), ("k", "d")]
+    drawn = layout([["a", "b", "c", "t", "k", "d"]], sizes, links, falls=[Fall("c", ("t", "d"), "a", 1)])
+    assert drawn.row["k"] == drawn.row["d"] == drawn.row["a"]
+    assert drawn.x["a"] < drawn.x["k"] < drawn.fallen.lane["k", "d"] < drawn.x["d"] == drawn.x["t"]
 
 
 def test_the_gap_stands_between_the_steps_it_leaves_out():

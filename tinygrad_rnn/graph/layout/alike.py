@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from ..views.figure import Figure, Node
 from .columns import Column
+from .falls import Fall
 from .rows import Layout, Link, layout
 from .runs import Path
 from .states import roles
@@ -28,14 +29,14 @@ def layouts(
     """The layout of each column, and how large every node is to be drawn. room: see `layout`."""
     nodes = {n.id: n for n in figure.nodes}
     drawn_alike = roles(figure, columns, column_of)
-    lines, side = drawn_alike.lines, drawn_alike.side
+    lines, side, falls = drawn_alike.lines, drawn_alike.side, drawn_alike.falls
     links: dict[int, list[Link]] = defaultdict(list)
     for e in figure.edges:
         if column_of[e.source] == column_of[e.target] and e.source not in columns[column_of[e.source]].loose:
             links[column_of[e.source]].append((e.source, e.target))
     kin: dict[object, list[int]] = defaultdict(list)
     for k, c in enumerate(columns):
-        kin[_structure(c, nodes, links[k], lines[k], side)].append(k)
+        kin[_structure(c, nodes, links[k], lines[k], side, falls[k])].append(k)
     sizes = {v: size(nodes[v]) for c in columns for v in c.loose}
     found: dict[int, Layout] = {}
     for members in kin.values():
@@ -45,7 +46,9 @@ def layouts(
             sizes |= dict.fromkeys(same, (max(w for w, _ in each), max(h for _, h in each)))
         k = members[0]
         runs = columns[k].runs
-        drawn = layout([run.nodes for run in runs], sizes, links[k], lines[k], side, _room_above(columns[k]), room)
+        upright = [run.nodes for run in runs]
+        size_here = {v: sizes[v] for v in numbered[0]}
+        drawn = layout(upright, size_here, links[k], lines[k], side, _room_above(columns[k]), room, falls[k])
         for k, own in zip(members, numbered, strict=True):
             found[k] = _renamed(drawn, dict(zip(numbered[0], own, strict=True)))
     return [found[k] for k in range(len(columns))], sizes
@@ -57,6 +60,7 @@ def _structure(
     links: Sequence[Link],
     lines: Sequence[Sequence[str]],
     side: Mapping[str, int],
+    falls: Sequence[Fall],
 ) -> object:
     """The same for two columns that are to be drawn as the same figure."""
     members = [v for run in column.runs for v in run.nodes]
@@ -69,6 +73,7 @@ def _structure(
         tuple(side.get(v, 0) for v in members),
         tuple((number[u], number[v]) for u, v in links),
         tuple(tuple(number[v] for v in line) for line in lines),
+        tuple((tuple(number[v] for v in (f.source, *f.chain, f.landing)), f.side) for f in falls),
     )
 
 
@@ -83,6 +88,7 @@ def _renamed(drawn: Layout, name: Mapping[str, str]) -> Layout:
         width=drawn.width,
         height=drawn.height,
         on_line=frozenset(name[v] for v in drawn.on_line),
+        fallen=drawn.fallen.renamed(name),
     )
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..views.figure import Edge
-from .curves import Curve, Point, ports, right_angled, upwards
+from .curves import Curve, Point, ports, right_angled, rounded, upwards
 from .rows import Layout
-from .wires import TRACK, Wire
+from .wires import ABOVE, TRACK, Wire
 
 BESIDE = 13.0  # from a column to the first wire that runs up or down beside it
 OVER = 14.0  # from the tops of the columns to the first wire that runs above them
@@ -44,6 +44,11 @@ def curves(
         elif e.source not in frame.layouts[column_of[e.target]].row:  # from below a gap
             (x, y), (_, tip_y) = frame.at[e.source], frame.at[e.target]
             found.append(right_angled([(x, y + _half(frame, e.source)), (x, tip_y - _half(frame, e.target))]))
+        elif e.target in frame.layouts[column_of[e.target]].fallen.side:
+            found.append(_down(e, frame.layouts[column_of[e.target]], frame))
+        elif e.source in frame.layouts[column_of[e.source]].fallen.riser:
+            bends = _bends(e, column_of, frame)
+            found.append(_up_again(e, frame.layouts[column_of[e.source]], frame, bends, port[e]))
         elif e in port:
             (x, y), (tip_x, tip_y) = frame.at[e.source], frame.at[e.target]
             start, tip = (x, y + _half(frame, e.source)), (tip_x, tip_y - _half(frame, e.target))
@@ -64,6 +69,8 @@ def _ports(
         if wire is not None:
             if wire.arrives == "row":
                 arriving[e.target].append((-1e9 * wire.direction, e.uses[0][1], e))
+        elif e.target in frame.layouts[column_of[e.target]].fallen.side:
+            continue
         elif frame.at[e.source][1] < frame.at[e.target][1] and not _same_row(e, column_of, frame):
             bends = _bends(e, column_of, frame)
             arriving[e.target].append((bends[-1][0] if bends else frame.at[e.source][0], e.uses[0][1], e))
@@ -100,6 +107,45 @@ def _in_row(e: Edge, frame: Frame) -> Curve:
     side = 1 if frame.at[e.source][0] < frame.at[e.target][0] else -1
     y = frame.at[e.target][1]
     return right_angled([(_side(frame, e.source, side), y), (_side(frame, e.target, -side), y)])
+
+
+def _down(e: Edge, drawn: Layout, frame: Frame) -> Curve:
+    """To a node of a fall: on a lane into its side, or from above."""
+    (x, y), (tip_x, tip_y), side = frame.at[e.source], frame.at[e.target], drawn.fallen.side[e.target]
+    top = tip_y + _half(frame, e.target)
+    if e.source in drawn.fallen.side and (e.source, e.target) not in drawn.fallen.lane:
+        return right_angled([(x, y - _half(frame, e.source)), (tip_x, top)])
+    if (e.source, side) in drawn.blocked and e.source not in drawn.fallen.beside:
+        over = frame.rows[e.source][1] + ABOVE
+        corners = [(x, y + _half(frame, e.source)), (x, over)]
+    else:
+        over = y
+        corners = [(_side(frame, e.source, side), y)]
+    lane = drawn.fallen.lane.get((e.source, e.target))
+    if lane is None:
+        return right_angled([*corners, (tip_x, over), (tip_x, top)])
+    lane += x - drawn.x[e.source]
+    return right_angled([*corners, (lane, over), (lane, tip_y), (_side(frame, e.target, -side), tip_y)])
+
+
+def _up_again(e: Edge, drawn: Layout, frame: Frame, bends: list[tuple[float, float, float]], port: float) -> Curve:
+    """From the state below to where its own step goes on with it."""
+    u, v = e.source, e.target
+    riser = drawn.fallen.riser[u] + frame.at[u][0] - drawn.x[u]
+    (x, low, high), *further = bends
+    y = (low + high) / 2
+    begin = rounded(
+        [
+            (_side(frame, u, drawn.fallen.side[u]), frame.at[u][1]),
+            (riser, frame.at[u][1]),
+            (riser, y),
+            (x, y),
+            (x, high),
+        ]
+    )
+    tip = port, frame.at[v][1] - _half(frame, v)
+    rest = upwards((x, high), high, further, frame.rows[v][0], tip)
+    return Curve((*begin, *rest.points[1:]), rest.tip, rest.label)
 
 
 def _wire(wire: Wire, frame: Frame, port: float, above: float) -> Curve:

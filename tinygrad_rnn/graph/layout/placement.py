@@ -55,7 +55,8 @@ def place(figure: Figure, cut: Sequence[Column], size: Callable[[Node], Size], r
     blocked = frozenset(place for d in drawn for place in d.blocked)
     rows = _row_bounds(cut, drawn, y, sizes)
     loose = {k: [_extent(v, y, sizes) for v in c.loose] for k, c in enumerate(cut) if c.loose and c.gap is None}
-    wires = plan(figure.edges, column_of, y, rows, blocked, gaps, loose)
+    spare = {v: 0.8 * high for v, (_, high) in sizes.items()} if room.columns else {}
+    wires = plan(figure.edges, column_of, y, rows, blocked, gaps, loose, spare)
     track = tracks(wires)
     x, borders = _widths(cut, drawn, sizes, track, GUTTER + room.columns)
     at = {v: (x[v], y[v]) for v in x}

@@ -15,12 +15,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from .falls import BESIDE, LANE, Fall, Fallen, above, apart_in_rows, feeders, in_rows
+
 Link = tuple[str, str]
+Size = tuple[float, float]
 ROW_GAP = 30.0
 NODE_GAP = 12.0
 LINE_GAP = 30.0
 BEND_GAP = 10.0
 SWEEPS = 12
+RISEN = 20.0, 20.0  # the place in the rows where a state comes in from its riser and turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Layout:
     bends: for links over several rows, where they pass those between: (x, lowest y, highest y).
     blocked: (node, side) where another node is in the way to that side of the column (-1 left, 1 right).
     on_line: the nodes of lines.
+    fallen: what stands beside the rows. The first bend of a link from a riser is where it comes in from there.
     """
 
     x: dict[str, float]
@@ -42,6 +47,7 @@ class Layout:
     width: float
     height: float
     on_line: frozenset[str]
+    fallen: Fallen
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +72,7 @@ def layout(
     sides: Mapping[str, int] | None = None,
     room_above: Mapping[int, float] | None = None,
     room: float = 0.0,
+    falls: Sequence[Fall] = (),
 ) -> Layout:
     """Arrange the nodes of a column.
 
@@ -75,33 +82,95 @@ def layout(
     sides: -1 for nodes that belong to the left, 1 for those to the right.
     room_above: extra space above the last row of run k, for borders and headings.
     room: extra space between the nodes of a line.
+    falls: to be beside the rows, if there is room for all of them.
     """
     sides = sides or {}
     links = list(dict.fromkeys(links))
-    row = _rows(runs, links, lines, sides)
+    upright, among = in_rows(falls, runs, links)
+    row = _rows(upright, among, lines, sides)
     if row is None:  # two lines that need each other cannot each be in one row
-        lines = ()
-        row = _rows(runs, links, lines, sides) or {}
-    entries, entry_of = _entries(runs, size, row, lines, sides, LINE_GAP + room)
-    passing = _connect(entries, entry_of, row, links)
+        return layout(runs, size, links, (), sides, room_above, room)
+    if not apart_in_rows(falls, row):
+        return layout(runs, size, links, lines, sides, room_above, room)
+    comers = {u: fall.side for fall in falls for u, _ in feeders(fall, links)}
+    risen = {above(fall.chain[-1]): 2 * fall.side for fall in falls}
+    for fall in falls:
+        row.update(zip(fall.chain, fall.rows(row) or (), strict=True))
+    _beside_their_use(falls, links, among, row)
+    sizes = {**size, **dict.fromkeys(risen, RISEN)}
+    entries, entry_of = _entries(upright, sizes, row, lines, {**comers, **sides, **risen}, LINE_GAP + room)
+    passing = _connect(entries, entry_of, row, among)
     rows = _ordered(entries)
     _spread(rows)
+    fallen = _fall(falls, links, rows, row, sizes)
+    entries = [e for members in rows for e in members]
     x = {v: e.x + offset for e in entries for v, offset in zip(e.nodes, e.offsets, strict=False)}
-    left = min((e.x - e.width / 2 for e in entries), default=0.0)
-    right = max((e.x + e.width / 2 for e in entries), default=0.0)
+    left = min([e.x - e.width / 2 for e in entries] + [at - BESIDE / 2 for at in fallen.riser.values()], default=0.0)
+    right = max([e.x + e.width / 2 for e in entries] + [at + BESIDE / 2 for at in fallen.riser.values()], default=0.0)
     bounds = _heights(rows, runs, row, room_above or {})
     bends = {link: tuple((e.x - left, *bounds[e.row]) for e in through) for link, through in passing.items() if through}
+    for fall in falls:
+        state, risen_to = fall.chain[-1], above(fall.chain[-1])
+        for u, v in among:
+            if u == risen_to:
+                bends[state, v] = (x[u] - left, *bounds[row[u]]), *bends.pop((u, v), ())
     return Layout(
-        x={v: at - left for v, at in x.items()},
-        y={v: sum(bounds[r]) / 2 for v, r in row.items()},
-        row=row,
+        x={v: x[v] - left for v in size if v in x},
+        y={v: sum(bounds[row[v]]) / 2 for v in size if v in x},
+        row={v: r for v, r in row.items() if v not in risen},
         rows=tuple(bounds),
         bends=bends,
-        blocked=frozenset(_blocked(rows)),
+        blocked=frozenset(place for place in _blocked(rows) if place[0] not in risen),
         width=right - left,
         height=bounds[-1][1] if bounds else 0.0,
         on_line=frozenset(v for line in lines for v in line),
+        fallen=fallen.moved(-left),
     )
+
+
+def _beside_their_use(falls: Sequence[Fall], links: Sequence[Link], among: Sequence[Link], row: dict[str, int]) -> None:
+    """A leaf that only a fall uses stands in the row of its use."""
+    used, computed = {u for u, _ in among}, {v for _, v in among}
+    for fall in falls:
+        for u, v in feeders(fall, links):
+            if u not in used and u not in computed:
+                row[u] = row[v]
+
+
+def _fall(
+    falls: Sequence[Fall],
+    links: Sequence[Link],
+    rows: list[list[_Entry]],
+    row: Mapping[str, int],
+    size: Mapping[str, Size],
+) -> Fallen:
+    """Put the nodes of the falls at the ends of their rows, those of each side below each other."""
+    lane: dict[Link, float] = {}
+    riser: dict[str, float] = {}
+    beside: set[str] = set()
+    for side in (-1, 1):
+        here = [fall for fall in falls if fall.side == side]
+        if not here:
+            continue
+        spans = [range(row[f.landing], row.get(above(f.chain[-1]), row[f.source]) + 1) for f in here]
+        edge = max(side * e.x + e.width / 2 for span in spans for r in span for e in rows[r])
+        coming = {fall: list(dict.fromkeys(u for u, _ in feeders(fall, links))) for fall in here}
+        width = max(size[v][0] for fall in here for v in fall.chain)
+        lanes = max(len(found) for found in coming.values())
+        middle = edge + (BESIDE * 2 + LANE * (lanes - 1) if lanes else BESIDE) + width / 2
+        for fall in here:
+            # The source that comes from highest is on the innermost lane: the lanes lead down.
+            coming[fall].sort(key=lambda u: (-row[u], u))
+            at = {u: side * (edge + BESIDE + LANE * k) for k, u in enumerate(coming[fall])}
+            lane |= {(u, v): at[u] for u, v in feeders(fall, links)}
+            if above(fall.chain[-1]) in row:
+                riser[fall.chain[-1]] = side * (middle + width / 2 + BESIDE)
+            for v in fall.chain:
+                e = _Entry(row[v], size[v][0], size[v][1], side, (v,), x=side * middle)
+                in_row = [w for other in rows[row[v]] for w in other.nodes][::side]
+                beside.update(in_row[-1:])
+                rows[row[v]].insert(len(rows[row[v]]) if side > 0 else 0, e)
+    return Fallen({v: fall.side for fall in falls for v in fall.chain}, frozenset(beside), lane, riser)
 
 
 def stretched(drawn: Layout, above: Sequence[float], sideways: float) -> Layout:
@@ -119,6 +188,7 @@ def stretched(drawn: Layout, above: Sequence[float], sideways: float) -> Layout:
             link: tuple((x * sideways, *rows[level[low]]) for x, low, _ in bends) for link, bends in drawn.bends.items()
         },
         width=drawn.width * sideways,
+        fallen=drawn.fallen.moved(0.0, sideways),
         height=rows[-1][1] if rows else 0.0,
     )
 

@@ -17,6 +17,7 @@ from ..views.figure import Edge
 ABOVE, BELOW = 4.0, 13.0  # from a row to the wire above it, and to the wire below it, which must leave room for arrows
 TRACK = 7.0  # between wires that run beside each other
 ENTRY = 8.0  # between wires that arrive at the same side of a node
+NUMBERED_ENTRY = 19.0  # the same with numbers on them, if the node is high enough
 
 Way = Literal["side", "row", "top"]
 
@@ -48,12 +49,14 @@ def plan(
     blocked: frozenset[tuple[str, int]],
     gaps: frozenset[str],
     loose: Mapping[int, Sequence[tuple[float, float]]],
+    spare: Mapping[str, float],
 ) -> list[Wire]:
     """A wire for every edge that leads to another column.
 
     middle: the height of each node. row_bounds: the lowest and highest y of its row.
     blocked: (node, side) where another node of its row stands in the way.
     loose: columns with nothing but initial states in them: the lowest and highest y of each.
+    spare: where there are numbers on wires, the height of a side at which they may arrive.
     """
     leading = [e for e in edges if column_of[e.source] != column_of[e.target]]
     arriving: dict[tuple[str, int], list[Edge]] = defaultdict(list)
@@ -80,7 +83,7 @@ def plan(
         )
         if arrives == "side" and v not in gaps:
             among = arriving[v, direction]
-            end += (among.index(e) - (len(among) - 1) / 2) * ENTRY
+            end += (among.index(e) - (len(among) - 1) / 2) * _entry(len(among), spare.get(v, 0.0))
         start, end = (end if u in gaps and next_door else start), (start if v in gaps and next_door else end)
         out, into = (column_of[u], column_of[v] - 1) if direction > 0 else (column_of[u] - 1, column_of[v])
         gutters: tuple[int, ...] = (out, into)
@@ -97,6 +100,10 @@ def plan(
 def _clear(height: float, columns: Sequence[int], loose: Mapping[int, Sequence[tuple[float, float]]]) -> bool:
     """Whether a wire may run straight through these columns."""
     return all(k in loose and not any(low - 4 < height < high + 4 for low, high in loose[k]) for k in columns)
+
+
+def _entry(count: int, spare: float) -> float:
+    return max(ENTRY, min(NUMBERED_ENTRY, spare / max(1, count - 1)))
 
 
 def _direction(e: Edge, column_of: Mapping[str, int]) -> int:
