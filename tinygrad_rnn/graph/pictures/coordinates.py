@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ..layout.boxes import Box, heading
 from ..layout.captions import Rectangle, spots
 from ..layout.columns import columns
-from ..layout.curves import Point
+from ..layout.curves import Curve, Point
 from ..layout.placement import Placement, place
 from ..looks.overlay import Room
 from ..looks.style import Style, kind_of, lines, size
@@ -20,6 +20,8 @@ from ..views.figure import Figure, Key, Node
 from .dot import scopes_to_print
 
 NUMBER = 46.0, 20.0  # width and height of a number on an edge
+LARGE_NUMBER = 96.0, 36.0  # the same on a long edge, which has room for it as it is printed when seen from far
+LONG = 220.0  # how far such an edge reaches, sideways and up and down together
 _WIDEST_GRADIENT = -1.23e-123  # room for any number where a gradient is printed
 
 
@@ -97,7 +99,11 @@ def geometry_of(figure: Figure, more: Room) -> Geometry:
 
     taken = [_border(*placed.at[v], *placed.sizes[v]) for v in placed.at]
     tracked = {n.id for n in figure.nodes if n.tracked or n.gap is not None}
-    numbers = spots(placed.curves, [NUMBER if e.source in tracked else None for e in figure.edges], taken)
+    wanted = [
+        _number_size(curve) if e.source in tracked else None
+        for e, curve in zip(figure.edges, placed.curves, strict=True)
+    ]
+    numbers = spots(placed.curves, wanted, taken)
 
     def turned(p: Point) -> Point:
         return round(p[0], 1), round(placed.high - p[1], 1)
@@ -118,6 +124,11 @@ def geometry_of(figure: Figure, more: Room) -> Geometry:
         width=round(placed.right, 1),
         height=round(placed.high - placed.low, 1),
     )
+
+
+def _number_size(curve: Curve) -> tuple[float, float]:
+    xs, ys = zip(*curve.points, curve.tip, strict=True)
+    return LARGE_NUMBER if max(xs) - min(xs) + max(ys) - min(ys) > LONG else NUMBER
 
 
 def _border(x: float, y: float, wide: float, high: float) -> Rectangle:
