@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from ..views.figure import Edge, Figure, Node
+from ..views.figure import Figure, Node
+from .places import places
 from .runs import Run, runs_of
 
 
@@ -99,40 +100,27 @@ def _initial_states(figure: Figure) -> dict[str, tuple[str, int]]:
     """Leaves that come in where at other steps a state arrives from the step before (-1: drawn to the left of the
     step) or, in a network that runs backwards in time, from the step after (+1). So step 0 looks like every other.
 
-    Other steps are those that do the same; for a step like no other, those in which the same scope does the same."""
+    Other steps are those that do all the same; for a step like no other, those that do the same up to there. A step
+    at which any state arrives is not where a sequence begins."""
     nodes = {n.id: n for n in figure.nodes}
-    inside: dict[int, list[Node]] = defaultdict(list)
-    for n in figure.nodes:
-        if n.kind == "operation" and not n.again and n.step is not None:
-            inside[n.step].append(n)
-    kind = {step: tuple(n.operation for n in members) for step, members in inside.items()}
-    ordinal = {n.id: k for members in inside.values() for k, n in enumerate(members)}
-
-    def places(v: str, slot: int) -> tuple[object, object]:
-        n = nodes[v]
-        assert n.step is not None
-        return (kind[n.step], ordinal[v], slot), (n.scope, ordinal[v], n.operation, slot)
-
-    arrives: dict[object, int] = {}
-    recurrent: set[object] = set()
+    place = places(figure.nodes)
+    kind = {nodes[v].step: at for v, at in place.items()}  # the place of its last operation
+    alone = {at for at, count in Counter(kind.values()).items() if count == 1}
+    arrives: dict[tuple[int | None, int, int], int] = {}
+    goes_on: set[tuple[int | None, int]] = set()
     for e in figure.edges:
-        source, target = nodes[e.source], nodes[e.target]
-        if e.crossing and target.id in ordinal and source.step is not None and target.step is not None:
-            arrives |= dict.fromkeys(places(target.id, e.uses[0][1]), -1 if source.step < target.step else 1)
-            recurrent.add(kind[target.step])
-
-    def side(e: Edge) -> int:
-        if e.target not in ordinal:
-            return 0
-        alike, same_scope = places(e.target, e.uses[0][1])
-        step = nodes[e.target].step
-        assert step is not None
-        return arrives.get(alike if kind[step] in recurrent else same_scope, 0)
-
+        before, after = nodes[e.source].step, nodes[e.target].step
+        if e.crossing and e.target in place and before is not None and after is not None:
+            side = -1 if before < after else 1
+            arrives |= dict.fromkeys(((among, place[e.target], e.uses[0][1]) for among in (None, kind[after])), side)
+            goes_on.add((after, side))
     used: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for e in figure.edges:
         if nodes[e.source].kind in ("leaf", "constant", "parameter"):
-            used[e.source].append((e.target, side(e)))
+            side, step = 0, nodes[e.target].step
+            if e.target in place:
+                side = arrives.get((None if kind[step] in alone else kind[step], place[e.target], e.uses[0][1]), 0)
+            used[e.source].append((e.target, 0 if (step, side) in goes_on else side))
     return {leaf: uses[0] for leaf, uses in used.items() if uses[0][1] and len({at for _, at in uses}) == 1}
 
 

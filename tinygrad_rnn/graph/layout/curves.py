@@ -30,7 +30,7 @@ def right_angled(corners: Sequence[Point]) -> Curve:
     path[-1] = _towards(tip, before, ARROW)
     horizontal = abs(tip[1] - before[1]) < abs(tip[0] - before[0])
     away = ARROW + 4 if before[0] > tip[0] else -ARROW - 4
-    label = (tip[0] + away, tip[1] + 8) if horizontal else (tip[0] + 6, tip[1] - ARROW)
+    label = (tip[0] + away, tip[1] + 10) if horizontal else (tip[0] + 6, tip[1] - ARROW)
     return Curve(tuple(rounded(path)), tip, label)
 
 

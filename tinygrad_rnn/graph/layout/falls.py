@@ -28,6 +28,10 @@ class Fall:
     landing: str
     side: int
 
+    @property
+    def state(self) -> str:
+        return self.chain[-1]
+
     def rows(self, row: Mapping[str, int]) -> list[int] | None:
         """A row for each node of the chain, None if there is no room for it."""
         top, bottom = row[self.source], row[self.landing]
@@ -74,7 +78,7 @@ def apart_in_rows(falls: Sequence[Fall], row: Mapping[str, int]) -> bool:
 
 
 def above(state: str) -> str:
-    """What takes a place in the rows for a state of a fall, where the step goes on with it."""
+    """The stand-in for a state that fell, in the rows where its step goes on with it."""
     return f"{state} above"
 
 
@@ -86,11 +90,39 @@ def feeders(fall: Fall, links: Sequence[Link]) -> list[Link]:
 
 def in_rows(
     falls: Sequence[Fall], runs: Sequence[Sequence[str]], links: Sequence[Link]
-) -> tuple[list[list[str]], list[Link]]:
-    """The runs and the links among what stands in rows."""
+) -> tuple[list[list[str]], list[Link], list[Link]]:
+    """What stands in rows, run by run; the links there; and which nodes of it stand above which others without a link.
+
+    Where a step goes on with a state that fell, its stand-in is there instead, in the run of its first use, and above
+    the line that it fell from.
+    """
     inside = {v for fall in falls for v in fall.chain}
-    source = {fall.chain[-1]: fall.source for fall in falls}
-    going_on = {u for u, v in links if u in source and v not in inside}
-    rest = [[above(v) if v in going_on else v for v in run if v in going_on or v not in inside] for run in runs]
-    among = [(above(u) if u in going_on else u, v) for u, v in links if v not in inside]
-    return rest, [*((source[v], above(v)) for v in source if v in going_on), *among]
+    source = {fall.state: fall.source for fall in falls}
+    uses = {(u, v) for u, v in links if u in source and v not in inside}
+    risen: set[str] = set()
+    upright: list[list[str]] = []
+    for run in runs:
+        upright.append([])
+        for v in run:
+            if v not in inside:
+                coming = [u for u in source if (u, v) in uses and u not in risen]
+                risen.update(coming)
+                upright[-1] += [*map(above, coming), v]
+    among = [(above(u) if u in source else u, v) for u, v in links if v not in inside]
+    return upright, among, [(source[u], above(u)) for u in source if u in risen]
+
+
+def outermost(falls: Sequence[Fall]) -> dict[str, int]:
+    """What stands at the ends of its row, by which end: where states that fell come in."""
+    return {
+        **{fall.landing: -2 * fall.side for fall in falls},
+        **{above(fall.state): 2 * fall.side for fall in falls},
+    }
+
+
+def beside_their_use(
+    falls: Sequence[Fall], links: Sequence[Link], among: Sequence[Link], row: Mapping[str, int]
+) -> dict[str, int]:
+    """The rows of leaves that only a fall uses: those of their uses."""
+    linked = {v for link in among for v in link}
+    return {u: row[v] for fall in falls for u, v in feeders(fall, links) if u not in linked}

@@ -15,7 +15,7 @@ from .columns import Column
 from .curves import Curve
 from .edges import Frame, curves
 from .rows import Layout, apart, stretched
-from .wires import TRACK, plan, tracks
+from .wires import BELOW, TRACK, plan, tracks
 
 GUTTER = 36.0  # between columns, when no wire runs up or down there
 STACK_GAP = 14.0  # between initial states
@@ -56,7 +56,8 @@ def place(figure: Figure, cut: Sequence[Column], size: Callable[[Node], Size], r
     rows = _row_bounds(cut, drawn, y, sizes)
     loose = {k: [_extent(v, y, sizes) for v in c.loose] for k, c in enumerate(cut) if c.loose and c.gap is None}
     spare = {v: 0.8 * high for v, (_, high) in sizes.items()} if room.columns else {}
-    wires = plan(figure.edges, column_of, y, rows, blocked, gaps, loose, spare)
+    below = BELOW + room.rows / 3
+    wires = plan(figure.edges, column_of, y, rows, blocked, gaps, loose, spare, below)
     track = tracks(wires)
     x, borders = _widths(cut, drawn, sizes, track, GUTTER + room.columns)
     at = {v: (x[v], y[v]) for v in x}
@@ -124,13 +125,13 @@ def _bases(
     found: dict[int, float] = {}
     passable = {k for k, c in enumerate(cut) if c.loose and c.gap is None}
     beside: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    for e in figure.edges:
+    crossing = [e for e in figure.edges if e.crossing]
+    # A line goes on in a line above all; into one it leads straight from elsewhere too.
+    for e in sorted(crossing, key=lambda e: e.source not in drawn[column_of[e.source]].on_line):
         u, v = e.source, e.target
         start, end = column_of[u], column_of[v]
         between = range(min(start, end) + 1, max(start, end))
-        if not e.crossing or not {start, end} <= ground.keys() or not passable.issuperset(between):
-            continue
-        if u in drawn[start].on_line and v in drawn[end].on_line:
+        if {start, end} <= ground.keys() and passable.issuperset(between) and v in drawn[end].on_line:
             rise = drawn[start].y[u] - drawn[end].y[v]
             beside[start].append((end, rise))
             beside[end].append((start, -rise))

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from .falls import BESIDE, LANE, Fall, Fallen, above, apart_in_rows, feeders, in_rows
+from .falls import BESIDE, LANE, Fall, Fallen, above, apart_in_rows, beside_their_use, feeders, in_rows, outermost
 
 Link = tuple[str, str]
 Size = tuple[float, float]
@@ -86,55 +86,43 @@ def layout(
     """
     sides = sides or {}
     links = list(dict.fromkeys(links))
-    upright, among = in_rows(falls, runs, links)
-    row = _rows(upright, among, lines, sides)
-    if row is None:  # two lines that need each other cannot each be in one row
-        return layout(runs, size, links, (), sides, room_above, room)
-    if not apart_in_rows(falls, row):
-        return layout(runs, size, links, lines, sides, room_above, room)
-    comers = {u: fall.side for fall in falls for u, _ in feeders(fall, links)}
-    risen = {above(fall.chain[-1]): 2 * fall.side for fall in falls}
+    upright, among, climbs = in_rows(falls, runs, links)
+    row = _rows(upright, [*climbs, *among], lines, sides, {v for _, v in climbs})
+    if row is None or not apart_in_rows(falls, row):  # two lines that need each other cannot each be in one row
+        return layout(runs, size, links, lines if falls else (), sides, room_above, room)
     for fall in falls:
         row.update(zip(fall.chain, fall.rows(row) or (), strict=True))
-    _beside_their_use(falls, links, among, row)
-    sizes = {**size, **dict.fromkeys(risen, RISEN)}
-    entries, entry_of = _entries(upright, sizes, row, lines, {**comers, **sides, **risen}, LINE_GAP + room)
+    row |= beside_their_use(falls, links, among, row)
+    sizes = {**size, **{v: RISEN for _, v in climbs}}
+    order = {**{u: fall.side for fall in falls for u, _ in feeders(fall, links)}, **sides, **outermost(falls)}
+    entries, entry_of = _entries(upright, sizes, row, lines, order, LINE_GAP + room)
     passing = _connect(entries, entry_of, row, among)
     rows = _ordered(entries)
     _spread(rows)
     fallen = _fall(falls, links, rows, row, sizes)
     entries = [e for members in rows for e in members]
     x = {v: e.x + offset for e in entries for v, offset in zip(e.nodes, e.offsets, strict=False)}
-    left = min([e.x - e.width / 2 for e in entries] + [at - BESIDE / 2 for at in fallen.riser.values()], default=0.0)
-    right = max([e.x + e.width / 2 for e in entries] + [at + BESIDE / 2 for at in fallen.riser.values()], default=0.0)
+    risers = [at + end for at in fallen.riser.values() for end in (-BESIDE / 2, BESIDE / 2)]
+    left = min([*(e.x - e.width / 2 for e in entries), *risers], default=0.0)
+    right = max([*(e.x + e.width / 2 for e in entries), *risers], default=0.0)
     bounds = _heights(rows, runs, row, room_above or {})
-    bends = {link: tuple((e.x - left, *bounds[e.row]) for e in through) for link, through in passing.items() if through}
-    for fall in falls:
-        state, risen_to = fall.chain[-1], above(fall.chain[-1])
-        for u, v in among:
-            if u == risen_to:
-                bends[state, v] = (x[u] - left, *bounds[row[u]]), *bends.pop((u, v), ())
+    bends = {link: [(e.x - left, *bounds[e.row]) for e in through] for link, through in passing.items() if through}
+    state_of = {above(fall.state): fall.state for fall in falls}
+    for u, v in among:
+        if u in state_of:
+            bends[state_of[u], v] = [(x[u] - left, *bounds[row[u]]), *bends.pop((u, v), ())]
     return Layout(
         x={v: x[v] - left for v in size if v in x},
         y={v: sum(bounds[row[v]]) / 2 for v in size if v in x},
-        row={v: r for v, r in row.items() if v not in risen},
+        row={v: r for v, r in row.items() if v not in state_of},
         rows=tuple(bounds),
-        bends=bends,
-        blocked=frozenset(place for place in _blocked(rows) if place[0] not in risen),
+        bends={link: tuple(passed) for link, passed in bends.items()},
+        blocked=frozenset(place for place in _blocked(rows) if place[0] not in state_of),
         width=right - left,
         height=bounds[-1][1] if bounds else 0.0,
         on_line=frozenset(v for line in lines for v in line),
         fallen=fallen.moved(-left),
     )
-
-
-def _beside_their_use(falls: Sequence[Fall], links: Sequence[Link], among: Sequence[Link], row: dict[str, int]) -> None:
-    """A leaf that only a fall uses stands in the row of its use."""
-    used, computed = {u for u, _ in among}, {v for _, v in among}
-    for fall in falls:
-        for u, v in feeders(fall, links):
-            if u not in used and u not in computed:
-                row[u] = row[v]
 
 
 def _fall(
@@ -152,8 +140,7 @@ def _fall(
         here = [fall for fall in falls if fall.side == side]
         if not here:
             continue
-        spans = [range(row[f.landing], row.get(above(f.chain[-1]), row[f.source]) + 1) for f in here]
-        edge = max(side * e.x + e.width / 2 for span in spans for r in span for e in rows[r])
+        edge = max(_edge(rows, side, row[fall.landing], row[fall.source]) for fall in here)
         coming = {fall: list(dict.fromkeys(u for u, _ in feeders(fall, links))) for fall in here}
         width = max(size[v][0] for fall in here for v in fall.chain)
         lanes = max(len(found) for found in coming.values())
@@ -163,14 +150,21 @@ def _fall(
             coming[fall].sort(key=lambda u: (-row[u], u))
             at = {u: side * (edge + BESIDE + LANE * k) for k, u in enumerate(coming[fall])}
             lane |= {(u, v): at[u] for u, v in feeders(fall, links)}
-            if above(fall.chain[-1]) in row:
-                riser[fall.chain[-1]] = side * (middle + width / 2 + BESIDE)
             for v in fall.chain:
-                e = _Entry(row[v], size[v][0], size[v][1], side, (v,), x=side * middle)
                 in_row = [w for other in rows[row[v]] for w in other.nodes][::side]
                 beside.update(in_row[-1:])
+                e = _Entry(row[v], size[v][0], size[v][1], side, (v,), x=side * middle)
                 rows[row[v]].insert(len(rows[row[v]]) if side > 0 else 0, e)
+        rising = [fall for fall in here if above(fall.state) in row]
+        for fall in rising:
+            edge = _edge(rows, side, row[fall.landing], row[above(fall.state)])
+            riser[fall.state] = side * (max(edge, middle + width / 2) + BESIDE)
     return Fallen({v: fall.side for fall in falls for v in fall.chain}, frozenset(beside), lane, riser)
+
+
+def _edge(rows: list[list[_Entry]], side: int, lowest: int, highest: int) -> float:
+    """How far these rows reach to a side."""
+    return max(side * e.x + e.width / 2 for members in rows[lowest : highest + 1] for e in members)
 
 
 def stretched(drawn: Layout, above: Sequence[float], sideways: float) -> Layout:
@@ -194,43 +188,52 @@ def stretched(drawn: Layout, above: Sequence[float], sideways: float) -> Layout:
 
 
 def _rows(
-    runs: Sequence[Sequence[str]], links: Sequence[Link], lines: Sequence[Sequence[str]], sides: Mapping[str, int]
+    runs: Sequence[Sequence[str]],
+    links: Sequence[Link],
+    lines: Sequence[Sequence[str]],
+    sides: Mapping[str, int],
+    free: Set[str],
 ) -> dict[str, int] | None:
+    """Within a run by longest path; a line waits for all that any of its nodes needs. Then what needs nothing but
+    leaves, and what is free to, goes up to close below its use. None if there are lines that wait for each other."""
     sources: dict[str, list[str]] = defaultdict(list)
     targets: dict[str, list[str]] = defaultdict(list)
     for u, v in links:
         sources[v].append(u)
         targets[u].append(v)
     line_of = {v: tuple(line) for line in lines for v in line}
+    group_of = {v: line_of.get(v, (v,)) for run in runs for v in run}
+    needs = {group: [u for v in group for u in sources[v] if u not in group] for group in group_of.values()}
+    with_leaf = {group for group, found in needs.items() if any(not sources[u] and u not in sides for u in found)}
+
+    def rise(u: str, v: str) -> int:
+        """How many rows v is above u: a leaf of v is not to stand in the way of what leads from u to another column."""
+        return 2 if u in sides and group_of[v] in with_leaf else 1
+
     row: dict[str, int] = {}
     lowest = 0
     for run in runs:
         among = set(run)
-        # Within a run by longest path; a line waits for all that any of its nodes needs.
         todo = list(run)
         while todo:
             later: list[str] = []
             for v in todo:
                 if v in row:
                     continue
-                group = line_of.get(v, (v,))
-                needs = [u for w in group for u in sources[w] if u not in group]
-                if any(u not in row and u in among for u in needs):
+                group = group_of[v]
+                if any(u not in row and u in among for u in needs[group]):
                     later.append(v)
                     continue
-                at = max([lowest, *(row[u] + 1 for u in needs if u in row)])
-                with_leaf = any(not sources[u] and u not in sides for u in needs)
-                if with_leaf and any(row.get(u) == at - 1 and u in sides for u in needs):
-                    at += 1  # else the leaf would stand in the way of what leads from u to another column
+                at = max([lowest, *(row[u] + rise(u, v) for u in needs[group] if u in row)])
                 row.update(dict.fromkeys(group, at))
             if len(later) == len(todo):
                 return None
             todo = later
-        for v in run:
-            if not sources[v] and targets[v] and v not in line_of:  # a leaf stands close to where it is used
-                row[v] = max(lowest, min(row.get(w, lowest + 1) for w in targets[v]) - 1)
+        for v in reversed(run):
+            if v not in line_of and (v in free or not any(sources[u] for u in sources[v])):
+                row[v] = max(row[v], min((row[w] - rise(v, w) for w in targets[v] if w in row), default=lowest))
         lowest = max((row[v] for v in run), default=lowest - 1) + 1
-    used = {r: k for k, r in enumerate(sorted(set(row.values())))}  # a leaf that moved up may have left its row empty
+    used = {r: k for k, r in enumerate(sorted(set(row.values())))}  # what moved up may have left its row empty
     return {v: used[r] for v, r in row.items()}
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from ..views.figure import Edge, Figure, Node
+from ..views.figure import Edge, Figure
 from .columns import Column
 from .falls import Fall
+from .places import places
 
 LONGEST_LINE = 3  # nodes: linear, add, tanh of an RNN
 
@@ -29,115 +30,86 @@ class Roles:
 
 
 def roles(figure: Figure, columns: Sequence[Column], column_of: Mapping[str, int]) -> Roles:
-    """Steps are of the same kind if they do the same operations in the same order. The first step of a decoder, or the
-    last one with its loss, may be like no other: its lines end in what takes the place of the state that comes in. So
-    may the first of all: its lines begin at what takes the place of where the next step takes its state in."""
-    nodes = {n.id: n for n in figure.nodes}
-    operation = {n.id: n.operation for n in figure.nodes if n.operation is not None and not n.again}
+    """A node is in the same role in all steps in which it is at the same place."""
+    place = places(figure.nodes)
     members: list[list[str]] = [[] for _ in columns]
-    for v in operation:
-        if columns[column_of[v]].step is not None:
-            members[column_of[v]].append(v)
-    kind = [tuple(operation[v] for v in inside) for inside in members]
-    ordinal = {v: k for inside in members for k, v in enumerate(inside)}
-    arrivals: dict[object, set[tuple[int, int, int]]] = defaultdict(set)
-    elsewhere: dict[object, set[tuple[int, int, int]]] = defaultdict(set)
-    departures: dict[object, set[tuple[int, int, int]]] = defaultdict(set)
+    for v in place:
+        members[column_of[v]].append(v)
+    arrivals: dict[int, set[tuple[int, int]]] = defaultdict(set)  # by consumer: producer, direction
     for e in figure.edges:
-        start, end = column_of[e.source], column_of[e.target]
-        if not e.crossing or e.source not in ordinal or e.target not in ordinal:
-            continue
-        direction = 1 if start < end else -1
-        if kind[start] == kind[end]:
-            arrivals[kind[end]].add((ordinal[e.source], ordinal[e.target], direction))
-            continue
-        place = _same_place(nodes[e.source], ordinal[e.source], [nodes[v] for v in members[end]])
-        if place is not None:
-            elsewhere[kind[end]].add((place, ordinal[e.target], direction))
-        place = _same_place(nodes[e.target], ordinal[e.target], [nodes[v] for v in members[start]])
-        if place is not None:
-            departures[kind[start]].add((ordinal[e.source], place, direction))
-    for others in (elsewhere, departures):
-        arrivals |= {alike: found for alike, found in others.items() if alike not in arrivals}
+        if e.crossing and e.source in place and e.target in place:
+            direction = 1 if column_of[e.source] < column_of[e.target] else -1
+            arrivals[place[e.target]].add((place[e.source], direction))
     links = _inner_links(figure.edges, column_of)
-    lines = [
-        _lines(inside, sorted(arrivals[kind[k]]), columns[k], links) if inside else []
-        for k, inside in enumerate(members)
-    ]
     leaving = {e.source for e in figure.edges if column_of[e.source] != column_of[e.target]}
-    falls = [
-        _falls(inside, sorted(arrivals[kind[k]]), columns[k], lines[k], links, leaving) if inside else []
-        for k, inside in enumerate(members)
-    ]
+    lines, falls = [], []
+    for column, inside in zip(columns, members, strict=True):
+        at = {place[v]: v for v in inside}
+        states = sorted(
+            (
+                State(at[producer], v, direction)
+                for v in inside
+                for producer, direction in arrivals[place[v]]
+                if producer in at
+            ),
+            key=lambda state: (place[state.made_at], place[state.comes_in_at], state.direction),
+        )
+        run_of = {v: k for k, run in enumerate(column.runs) for v in run.nodes}
+        lines.append(_lines(states, run_of, links))
+        falls.append(_falls(states, run_of, lines[-1], links, leaving))
     side = _sides(figure, column_of)
-    alike: dict[object, int] = {}
-    for k, inside in enumerate(members):
-        for v in inside:
-            if v in side:
-                alike.setdefault((kind[k], ordinal[v]), side[v])
-    side |= {
-        v: alike[kind[k], ordinal[v]]
-        for k, inside in enumerate(members)
-        for v in inside
-        if (kind[k], ordinal[v]) in alike
-    }
+    alike: dict[int, int] = {}
+    for v in place:
+        if v in side:
+            alike.setdefault(place[v], side[v])
+    side |= {v: alike[at] for v, at in place.items() if at in alike}
     return Roles(lines, falls, side)
 
 
-def _same_place(wanted: Node, ordinal: int, members: Sequence[Node]) -> int | None:
-    """Which node of another step does what this one does in its own: of several the one with the same ordinal."""
-    same = [k for k, n in enumerate(members) if (n.name, n.operation) == (wanted.name, wanted.operation)]
-    return ordinal if ordinal in same else same[-1] if same else None
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state in one step: the node that makes it, and the one at which that of the step before comes in.
+    direction: 1 if time runs to the right."""
+
+    made_at: str
+    comes_in_at: str
+    direction: int
 
 
-def _lines(
-    members: list[str], arrivals: list[tuple[int, int, int]], column: Column, links: Mapping[str, list[str]]
-) -> list[tuple[str, ...]]:
-    run_of = {v: k for k, run in enumerate(column.runs) for v in run.nodes}
-    chains = []
-    for producer, consumer, direction in arrivals:
-        chain = shortest_chain(members[consumer], members[producer], links)
-        if chain and len({run_of[v] for v in chain}) == 1:
-            chains.append((len(chain), producer, consumer, chain[::direction]))
+def _lines(states: Sequence[State], run_of: Mapping[str, int], links: Mapping[str, list[str]]) -> list[tuple[str, ...]]:
+    """Of the states that are made in a few operations the shortest chains first; none shares a node with another."""
+    chains = [(shortest_chain(s.comes_in_at, s.made_at, links), s.direction) for s in states]
     found: list[tuple[str, ...]] = []
-    for *_, chain in sorted(chains):
-        if not any(v in line for line in found for v in chain) and not _leaves_and_returns(chain, links):
-            found.append(chain)
+    for chain, direction in sorted(chains, key=lambda item: len(item[0])):
+        taken = any(v in line for line in found for v in chain)
+        if len({run_of[v] for v in chain}) == 1 and not taken and not _leaves_and_returns(chain, links):
+            found.append(chain[::direction])
     return found
 
 
 def _falls(
-    members: list[str],
-    arrivals: list[tuple[int, int, int]],
-    column: Column,
-    lines: list[tuple[str, ...]],
+    states: Sequence[State],
+    run_of: Mapping[str, int],
+    lines: Sequence[tuple[str, ...]],
     links: Mapping[str, list[str]],
-    leaving: set[str],
+    leaving: Set[str],
 ) -> list[Fall]:
     """Of the states made from the one at the end of a line the first; what it is made by must serve nothing else."""
-    run_of = {v: k for k, run in enumerate(column.runs) for v in run.nodes}
-    on_line = {v for line in lines for v in line}
-    found: dict[str, Fall] = {}
-    for producer, consumer, direction in arrivals:
-        state, landing = members[producer], members[consumer]
-        if state in on_line or any(state in fall.chain for fall in found.values()):
-            continue
-        for line in lines:
-            source = line[::direction][-1]
-            chain = _single_chain(source, state, links, leaving)
-            one_run = {run_of[v] for v in (source, *chain, landing)}
-            if (
-                chain
-                and source not in found
-                and landing not in chain
-                and len(one_run) == 1
-                and on_line.isdisjoint(chain)
-            ):
-                found[source] = Fall(source, chain, landing, direction)
-    return list(found.values())
+    taken = {v for line in lines for v in line}
+    found: list[Fall] = []
+    for s in states:
+        for source in (line[:: s.direction][-1] for line in lines):
+            chain = _single_chain(source, s.made_at, links, leaving)
+            together = len({run_of[v] for v in (source, *chain, s.comes_in_at)}) == 1
+            first = source not in {fall.source for fall in found}
+            if chain and together and first and s.comes_in_at not in chain and taken.isdisjoint(chain):
+                found.append(Fall(source, chain, s.comes_in_at, s.direction))
+                taken.update(chain)
+                break
+    return found
 
 
-def _single_chain(start: str, end: str, links: Mapping[str, list[str]], leaving: set[str]) -> tuple[str, ...]:
+def _single_chain(start: str, end: str, links: Mapping[str, list[str]], leaving: Set[str]) -> tuple[str, ...]:
     """The shortest chain of links from start to end, without start, all of whose nodes before the end have one use."""
     chains = []
     for v in links.get(start, []):

@@ -17,6 +17,7 @@ from ..views.figure import Edge
 ABOVE, BELOW = 4.0, 13.0  # from a row to the wire above it, and to the wire below it, which must leave room for arrows
 TRACK = 7.0  # between wires that run beside each other
 ENTRY = 8.0  # between wires that arrive at the same side of a node
+STRAIGHT = 3.0  # a wire is not to step up or down by less
 NUMBERED_ENTRY = 19.0  # the same with numbers on them, if the node is high enough
 
 Way = Literal["side", "row", "top"]
@@ -50,6 +51,7 @@ def plan(
     gaps: frozenset[str],
     loose: Mapping[int, Sequence[tuple[float, float]]],
     spare: Mapping[str, float],
+    below: float = BELOW,
 ) -> list[Wire]:
     """A wire for every edge that leads to another column.
 
@@ -57,6 +59,7 @@ def plan(
     blocked: (node, side) where another node of its row stands in the way.
     loose: columns with nothing but initial states in them: the lowest and highest y of each.
     spare: where there are numbers on wires, the height of a side at which they may arrive.
+    below: from a row to the wires below it.
     """
     leading = [e for e in edges if column_of[e.source] != column_of[e.target]]
     arriving: dict[tuple[str, int], list[Edge]] = defaultdict(list)
@@ -77,7 +80,7 @@ def plan(
         end = (
             middle[v]
             if arrives == "side"
-            else row_bounds[v][0] - BELOW - _level(channel, v)
+            else row_bounds[v][0] - below - _level(channel, v)
             if arrives == "row"
             else 0.0
         )
@@ -85,12 +88,13 @@ def plan(
             among = arriving[v, direction]
             end += (among.index(e) - (len(among) - 1) / 2) * _entry(len(among), spare.get(v, 0.0))
         start, end = (end if u in gaps and next_door else start), (start if v in gaps and next_door else end)
+        end = start if arrives == "side" and abs(start - end) < STRAIGHT else end
         out, into = (column_of[u], column_of[v] - 1) if direction > 0 else (column_of[u] - 1, column_of[v])
         gutters: tuple[int, ...] = (out, into)
         if next_door:
-            gutters = () if abs(start - end) < 0.5 else (out,)
+            gutters = () if start == end else (out,)
         elif _clear(start, passed, loose) and leaves == "side" and arrives != "top":
-            next_door, gutters = True, () if abs(start - end) < 0.5 else (into,)
+            next_door, gutters = True, () if start == end else (into,)
         elif u in gaps or v in gaps:
             gutters = tuple(g for g, node in ((out, u), (into, v)) if node not in gaps)
         wires.append(Wire(e, direction, start, end, leaves, arrives, gutters, not next_door))
