@@ -1,6 +1,8 @@
 """Where things stand: nothing overlaps, time runs to the right, computation upwards, steps look alike."""
 
 import itertools
+import re
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 
 import tinygrad_rnn as tg
 from tests.graph import samples
+from tests.graph.layout import nets
+from tinygrad_rnn import nn
 from tinygrad_rnn.graph.layout.columns import columns
 from tinygrad_rnn.graph.layout.falls import Fall
 from tinygrad_rnn.graph.layout.placement import place
@@ -19,8 +23,14 @@ from tinygrad_rnn.graph.views.figure import ancestors, figure
 RANDOM = [*range(60), *(pytest.param(k, marks=pytest.mark.full) for k in range(60, 600))]
 
 
+def outputs_of(name):
+    if isinstance(name, int):
+        return samples.random_program(name)
+    return nets.ALL[name]() if name in nets.ALL else [samples.ALL[name]()]
+
+
 def placed(name, **window):
-    return laid_out(samples.random_program(name) if isinstance(name, int) else [samples.ALL[name]()], **window)
+    return laid_out(outputs_of(name), **window)
 
 
 def laid_out(outputs, **window):
@@ -29,7 +39,7 @@ def laid_out(outputs, **window):
     return fig, place(fig, columns(fig), lambda n: size(lines(n), style.looks[kind_of(n)]))
 
 
-@pytest.fixture(scope="module", params=[*samples.ALL, *RANDOM])
+@pytest.fixture(scope="module", params=[*samples.ALL, *nets.ALL, *RANDOM])
 def drawn(request):
     return placed(request.param)
 
@@ -119,21 +129,58 @@ def test_curves_begin_and_end_at_their_nodes_and_do_not_pass_through_others(draw
             left, low, right, high = border(p, v)
             assert left - 1 <= point[0] <= right + 1
             assert low - 1 <= point[1] <= high + 1
-        along = [point for k in range(0, len(curve.points) - 1, 3) for point in bezier(curve.points[k : k + 4])]
+        along = points(curve)
         for v in set(p.at) - {e.source, e.target}:
             left, low, right, high = border(p, v)
-            inside = [q for q in along if left + 3 < q[0] < right - 3 and low + 3 < q[1] < high - 3]
-            assert not inside, (e, v)
+            inside = (along > (left + 1, low + 1)).all(axis=1) & (along < (right - 1, high - 1)).all(axis=1)
+            assert not inside.any(), (e, v)
 
 
-def bezier(points):
-    a, b, c, d = (np.array(point) for point in points)
-    for t in np.linspace(0, 1, 15):
-        yield (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
+def points(curve):
+    """On the curve, not more than 2 apart, from its beginning to the tip of its arrow."""
+    found = []
+    for k in range(0, len(curve.points) - 1, 3):
+        a, b, c, d = np.array(curve.points[k : k + 4])
+        longest = sum(np.hypot(*side) for side in (b - a, c - b, d - c))
+        t = np.linspace(0, 1, 2 + int(longest), endpoint=False)[:, None]
+        found.append((1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d)
+    return np.concatenate([*found, np.linspace(curve.points[-1], curve.tip, 5)])
+
+
+@pytest.mark.parametrize("name", nets.ALL)
+def test_no_arrow_runs_on_another_unless_they_lead_from_or_to_the_same_node(name):
+    fig, p = placed(name)
+    by_place = {}
+    for k, curve in enumerate(p.curves):
+        for here in {(round(x / 2), round(y / 2)) for x, y in points(curve)}:
+            by_place.setdefault(here, []).append(k)
+    shared = {}
+    for curves in by_place.values():
+        for a, b in itertools.combinations(curves, 2):
+            if fig.edges[a].source != fig.edges[b].source and fig.edges[a].target != fig.edges[b].target:
+                shared[a, b] = shared.get((a, b), 0) + 2
+    assert {(fig.edges[a], fig.edges[b]): long for (a, b), long in shared.items() if long > 24} == {}
+
+
+@pytest.mark.parametrize("name", nets.ALL)
+def test_an_arrow_to_the_next_step_makes_no_detour(name):
+    fig, p = placed(name)
+    nodes = {n.id: n for n in fig.nodes}
+    for e, curve in zip(fig.edges, p.curves, strict=True):
+        if e.crossing and None not in (nodes[e.source].step, nodes[e.target].step):
+            if abs(nodes[e.source].step - nodes[e.target].step) > 1:
+                continue
+            along = points(curve)
+            direct = np.abs(np.subtract(p.at[e.source], p.at[e.target])).sum()
+            assert np.abs(np.diff(along, axis=0)).sum() < direct + 60, e
 
 
 @pytest.mark.parametrize(
-    "name", ["rnn", "lstm", "two_layers", "gru", "loss_at_every_step", "bidirectional", "windowed"]
+    "name",
+    [
+        *("rnn", "lstm", "two_layers", "gru", "loss_at_every_step", "bidirectional", "windowed"),
+        *(name for name in nets.LSTMS | nets.OTHERS if name != "lstm encoder and decoder"),
+    ],
 )
 def test_every_step_is_the_same_figure(name):
     fig, p = placed(name)
@@ -186,20 +233,50 @@ def test_the_state_is_a_straight_line_through_all_steps(name, state):
     assert len(straight) == len(fig.steps) - 1
 
 
-@pytest.mark.parametrize("name", ["lstm", "two_layers", "windowed"])
-def test_the_hidden_state_of_an_lstm_runs_straight_along_the_bottom(name):
+@pytest.mark.parametrize("name", [*nets.LSTMS, "lstm", "two_layers", "windowed", "translator"])
+def test_in_an_lstm_c_runs_straight_along_the_top_and_h_along_the_bottom(name):
     fig, p = placed(name)
     nodes = {n.id: n for n in fig.nodes}
-    linear = max(p.at[n.id][1] for n in fig.nodes if n.operation == "linear")
-    assert {p.at[n.id][1] for n in fig.nodes if n.name == "h" and n.operation} <= {
-        p.at[e.target][1] for e in fig.edges if nodes[e.target].operation == "linear"
+    crossing = [
+        (e, curve)
+        for e, curve in zip(fig.edges, p.curves, strict=True)
+        if e.crossing and nodes[e.source].name in ("c", "h") and nodes[e.target].gap is None
+    ]
+    taken_in = {e.target for e, _ in crossing if nodes[e.source].name == "h"}
+    straight = [(nodes[e.source].name, e.source) for e, q in crossing if {y for _, y in q.points} == {q.tip[1]}]
+    for v in {e.source for e, _ in crossing}:
+        assert straight.count((nodes[v].name, v)) == 1, v
+    for h in (n for n in fig.nodes if n.name == "h" and n.operation and not n.again):
+        ((c, top),) = [
+            (n.id, p.at[n.id][1])
+            for n in fig.nodes
+            if (n.name, n.step, n.scope) == ("c", h.step, h.scope) and n.operation
+        ]
+        bottom = p.at[h.id][1]
+        assert bottom in {p.at[v][1] for v in taken_in if nodes[v].scope == h.scope}
+        inside = [n for n in fig.nodes if n.step == h.step and f"{n.scope}/".startswith(f"{h.scope}/".lstrip("/"))]
+        gates = [n.id for n in inside if n.name in ("f", "i", "g")]
+        assert len(gates) >= 2
+        assert all(bottom < p.at[v][1] < top for v in gates)
+        assert p.at[c][0] != p.at[h.id][0]
+
+
+@pytest.mark.parametrize("name", nets.LSTMS)
+def test_the_numbers_of_a_flow_stand_on_nothing_else(name):
+    outputs = outputs_of(name)
+    source = next(t for t in ancestors(outputs) if t.requires_grad and t.primitive is None)
+    text = tg.draw(outputs, flow_to=source).dot
+    box = r'^\s*"?(\w+)"? \[label=.*height=([\d.]+).* pos="([-\d.]+),([-\d.]+)".* width=([\d.]+)'
+    borders = {
+        v: (float(x) - 36 * float(w), float(y) - 36 * float(h), float(x) + 36 * float(w), float(y) + 36 * float(h))
+        for v, h, x, y, w in re.findall(box, text, re.MULTILINE)
     }
-    for e, curve in zip(fig.edges, p.curves, strict=True):
-        if e.crossing and nodes[e.source].name == "h":
-            assert {y for _, y in (*curve.points, curve.tip)} == {p.at[e.source][1]}
-    if name != "two_layers":
-        assert all(p.at[n.id][1] > linear for n in fig.nodes if n.name == "c")
-        assert max(y for _, y in p.at.values()) == max(p.at[n.id][1] for n in fig.nodes if n.name == "c")
+    numbers = [v for v in borders if v.startswith("caption")]
+    assert len(numbers) > 50
+    for v in numbers:
+        left, low, right, high = borders[v]
+        others = [w for w in borders if w != v and overlap((left + 1, low + 1, right - 1, high - 1), borders[w])]
+        assert not others, (v, others)
 
 
 def test_the_hidden_state_falls_on_the_side_that_time_runs_to():
@@ -304,6 +381,54 @@ def test_apart_keeps_order_and_distances_and_is_optimal(items):
         for moved in ([*found[:k], found[k] + step, *found[k + 1 :]], [*found[:k], *(x + step for x in found[k:])]):
             if all(b - a >= gap for a, b, gap in zip(moved, moved[1:], gaps, strict=False)):
                 assert cost(moved) >= cost(found) - 1e-9
+
+
+def test_a_deep_net_without_steps_runs_on_in_columns_from_left_to_right():
+    fig, p = placed("deep")
+    chain = [n.id for n in fig.nodes if n.operation]
+    x, y = np.array([p.at[v] for v in chain]).T
+    turns = [k for k in range(1, len(chain)) if y[k] < y[k - 1]]
+    assert len(chain) == 22
+    assert turns == [8, 16]
+    assert all(x[k:].min() > x[:k].max() for k in turns)
+    for n in fig.nodes:  # each parameter stands below its use, in the same column
+        if n.kind == "parameter":
+            (use,) = [e.target for e in fig.edges if e.source == n.id]
+            assert p.at[n.id][1] < p.at[use][1]
+            assert abs(p.at[n.id][0] - p.at[use][0]) < 150
+
+
+def test_what_is_made_outside_of_the_states_of_all_steps_stands_in_no_ones_way():
+    """Before the decoder that reads it, not between the steps of the encoder."""
+    fig, p = placed("encoder_decoder")
+    outside = [p.at[n.id][0] for n in fig.nodes if n.operation in ("reshape", "stack") and not n.again]
+    step = {n.step: p.at[n.id][0] for n in fig.nodes if n.name == "h"}
+    assert len(outside) == 4
+    assert all(step[2] < x < step[3] for x in outside)
+
+
+@pytest.mark.parametrize(("name", "beside"), [("leaky", set()), ("rnn, backward", {"constant"})])
+def test_only_what_comes_in_for_a_state_stands_beside_a_first_step_that_is_like_no_other(name, beside):
+    fig, p = placed(name)
+    (first,) = [box for box in p.boxes if box.step == 0]
+    assert {n.kind for n in fig.nodes if p.at[n.id][0] < first.border[0]} == beside
+    made = [n.id for n in fig.nodes if n.name == "h" and n.operation and not n.again]
+    assert len(made) == len(fig.steps)
+    assert np.ptp([p.at[v][1] for v in made]) == 0
+
+
+def test_two_hundred_steps_are_placed_in_seconds_and_the_time_grows_with_the_steps():
+    def seconds(steps):
+        outputs = nets.cell(nn.LSTMCell, steps)
+        start = time.process_time()
+        drawing = tg.draw(outputs, steps=(0, steps))
+        assert drawing.dot
+        return time.process_time() - start
+
+    seconds(10)
+    few, many = seconds(50), seconds(200)
+    assert many < 10
+    assert many < 10 * few
 
 
 def test_lines_that_need_each_other_are_given_up_rather_than_the_picture():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from ..views.figure import Figure, Node
 from .places import places
 from .runs import Run, runs_of
+
+DEEP, ROWS = 12, 8  # operations on top of each other in a net without steps: the most in one column, about in several
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,32 @@ def _positions(figure: Figure) -> dict[str, int]:
     position |= {e.source: position[e.target] for e in figure.edges if e.target in whole and e.source in below_gap}
     outside = {n.id for n in figure.nodes} - set(position)
     last = max(at.values(), default=-4) + 2
-    return position | _outside(figure, outside, position, last)
+    return position | _outside(figure, outside, position, last) if at else _wrapped(figure)
+
+
+def _wrapped(figure: Figure) -> dict[str, int]:
+    """A net without steps runs on in a next column, at 2, 6, ..., if it is too deep for one, like a text in lines."""
+    sources: dict[str, list[str]] = defaultdict(list)
+    targets: dict[str, list[str]] = defaultdict(list)
+    for e in figure.edges:
+        sources[e.target].append(e.source)
+        targets[e.source].append(e.target)
+    computed = {v for v in sources if sources[v]}
+    for n in figure.nodes:  # what is drawn again is as deep as where it is made
+        if n.again and n.index in figure.home:
+            sources[n.id].append(figure.home[n.index])
+    depth: dict[str, int] = {}
+    for v in _in_order([n.id for n in figure.nodes], sources):
+        depth[v] = max((depth.get(u, -1) + (v in computed) for u in sources[v]), default=-1)
+    deepest = max(depth.values(), default=0) + 1
+    rows = deepest if deepest <= DEEP else math.ceil(deepest / math.ceil(deepest / ROWS))
+    found = {v: 4 * (depth[v] // rows) + 2 for v in computed}
+    return found | {v: min((found[w] for w in targets[v]), default=2) for v in depth if v not in computed}
 
 
 def _outside(figure: Figure, outside: set[str], position: dict[str, int], last: int) -> dict[str, int]:
-    """After the last step they need, if a later step needs them; else at the end, where the loss is."""
+    """Before the first step that needs them, so that nothing stands in the way of the states between the steps before;
+    at the end, where the loss is, if none does. After all that they need in any case."""
     sources: dict[str, list[str]] = defaultdict(list)
     targets: dict[str, list[str]] = defaultdict(list)
     for e in figure.edges:
@@ -77,19 +101,24 @@ def _outside(figure: Figure, outside: set[str], position: dict[str, int], last: 
         targets[e.source].append(e.target)
     order = _in_order([n.id for n in figure.nodes if n.id in outside], sources)
     # A result that is drawn again beside its uses has no arrow to them, but leads there.
-    again = {n.index for n in figure.nodes if n.again}
-    leads_to_step = {n.id: n.index in again for n in figure.nodes if n.id in outside}
+    index = {n.id: n.index for n in figure.nodes}
+    again: dict[int, list[int]] = defaultdict(list)
+    for n in figure.nodes:
+        if n.again and n.id in position:
+            again[n.index].append(position[n.id])
+    before = dict.fromkeys(order, last)
     for v in reversed(order):
-        leads_to_step[v] |= any(leads_to_step.get(w, w in position) for w in targets[v])
+        uses = [before[w] if w in before else position[w] for w in targets[v]] + again[index[v]]
+        before[v] = min([last, *((use + 2) // 4 * 4 - 2 for use in uses)])
     found: dict[str, int] = {}
     sweep = {n.id for n in figure.nodes if n.sweep}
     for v in order:
         if v in sweep:  # a backward sweep goes from the last step to the first
-            before = [found.get(u, position.get(u, last)) for u in sources[v] if sources[u]]
-            found[v] = (min(before, default=last) + 2) // 4 * 4 - 2
+            after = [found.get(u, position.get(u, last)) for u in sources[v] if sources[u]]
+            found[v] = (min(after, default=last) + 2) // 4 * 4 - 2
             continue
-        after = max((found.get(u, position.get(u, -4)) for u in sources[v]), default=-4)
-        found[v] = after // 4 * 4 + 2 if leads_to_step[v] else last
+        after = [found.get(u, position.get(u, -4)) for u in sources[v]]
+        found[v] = max(before[v], max(after, default=-4) // 4 * 4 + 2)
     for v in order:
         if not sources[v] and targets[v]:  # a leaf stands where it is used
             found[v] = min(found.get(w, position.get(w, last)) for w in targets[v]) // 4 * 4 + 2
