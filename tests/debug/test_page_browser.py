@@ -298,6 +298,17 @@ def test_before_gradient_arrives_a_tensor_shows_none_and_not_0(lstm_page):
     assert sum(text.startswith("|grad| ") for text in shown) > 5
 
 
+def test_at_the_beginning_the_picture_is_seen_from_top_to_bottom(lstm_page):
+    """Whatever room the words above it take, which are only there once the gradient is computed."""
+    until_drawn(lstm_page, ".node", "> 20")
+    low, high = lstm_page.evaluate(
+        "() => { const frame = document.getElementById('graph').getBoundingClientRect();"
+        " const at = [...document.querySelectorAll('#graph .node')].map(n => n.getBoundingClientRect());"
+        " return [Math.max(...at.map(r => r.bottom)) - frame.bottom, Math.min(...at.map(r => r.top)) - frame.top]; }"
+    )
+    assert low < 0 < high
+
+
 def test_a_click_on_a_node_or_an_edge_shows_its_rule_and_numbers(lstm_page):
     node = lstm_page.locator("#graph .node.landmark").last  # in a small window the page begins at the last steps
     node.click(force=True)

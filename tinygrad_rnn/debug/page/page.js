@@ -532,9 +532,9 @@ byId("about").textContent = data.about;
 byId("graph-title").textContent = data.about;
 for (const at of data.sources) choice.append(element("option", { value: at, text: sourceName(at) }));
 if (calm.matches) byId("speed").value = "1";
-picture.begin();
 setSource(source);
 goto(data.events.length);
+picture.begin();  // last: the words above and below the picture take their room first
 // For tests and for the console: what the page knows, without any way to change it but the page's own.
 window.explorer = Object.freeze({
   tape, timeline, picture, ledger, showRoute, search, goto, setSource, clear,
