@@ -155,6 +155,34 @@ def test_what_underflowed_or_is_not_finite_is_not_called_zero():
         assert str(flow).endswith("nothing flows, the gradient is not finite.")
 
 
+@pytest.mark.parametrize(
+    ("route", "belongs"),
+    [
+        (None, lambda _, __: True),
+        (tg.through("f"), lambda w, _: brute_force.matches(".*f.*", w)),
+        (~tg.across(".* h .*"), lambda _, w: not brute_force.matches(".*h.*", w)),
+    ],
+    ids=["all", "through f", "no crossing in h"],
+)
+def test_shares_that_underflowed_have_their_logarithm_by_all_paths_one_by_one(route, belongs):
+    """An LSTM far too weak to be seen beside a direct way: every edge of it, against the same LSTM unscaled."""
+    _, xs, _, loss = lstm()
+    x = xs[0]
+    direct = np.array([2.0, -1.0])
+    weak = ((loss * 1e-150) * 1e-150) * 1e-150
+    trace = tg.trace_gradient(weak + (x * direct).sum(), to=x)
+    flow = trace.flow(route)
+    every = {}
+    for edges, part in brute_force.walks([loss], x):
+        if belongs(*brute_force.words(edges, x)):
+            for _, consumer, slot in edges:
+                every.setdefault((consumer.index, slot), []).append(float(np.vdot(part, direct) / 5.0))
+    assert every
+    for use, parts in every.items():
+        assert flow.shares[use] == 0
+        assert flow.log10[use] == pytest.approx(math.log10(abs(math.fsum(parts))) - 450, rel=1e-12)
+
+
 def test_a_route_without_a_path_flows_nowhere():
     _, xs, _, loss = lstm()
     flow = tg.trace_gradient(loss, to=xs[0]).flow(tg.across("c{9}"))

@@ -235,10 +235,10 @@ def _scaled_products(reading: Reading, on: Container[Use], ahead: Mapping[Use, S
     paths, rows = reading.paths, len(reading.states)
     found: dict[Use, float] = {}
 
-    def note(consumer: Any, slot: int, part: Scaled) -> Scaled | None:
+    def note(consumer: Any, slot: int, part: Scaled) -> Scaled:
         use = consumer.index, slot
         if use not in on:
-            return None
+            return np.zeros_like(part[0]), part[1]
         if use in reading.moves:
             before, after = (np.asarray(at, np.intp) for at in reading.moves[use])
             part = moved((part[0][before], part[1][before]), after, rows)
