@@ -242,3 +242,14 @@ def test_a_mean_number_of_crossings_that_signed_shares_may_make_negative_says_so
     line = next(line for line in said.splitlines() if line.startswith("A path crosses in h"))
     assert f"{mean:.2f} times on average" in line
     assert ("Some shares are negative" in line) == (sign > 0)
+
+
+def test_a_boundary_of_which_only_a_part_underflowed_explains_the_power_too():
+    x = tg.Tensor(1.0, requires_grad=True)
+    with tg.step(0):
+        h, c = (x * 1.0).named("h"), ((x * 1e-200) * 1.0).named("c")
+    with tg.step(1):
+        loss = h * 1.0 + (c * 1e-150) * 1e-150
+    *_, row, note = str(tg.trace_gradient(loss, to=x).flow()).splitlines()
+    assert row.split()[3:] == ["100.00%", "10^-500", "100.00%", "100.00%"]
+    assert "the share underflowed" in note

@@ -124,11 +124,11 @@ def flow_of(paths: Paths, whole: Array, route: Route | None = None) -> Flow:
         reading, accepted = read_route(paths, route), accepts
     largest = float(np.max(np.abs(whole), initial=0.0))
     some = 0 < largest < math.inf
-    uses = _uses(paths)
     found, log10 = _shares(reading, accepted, whole / largest, largest) if some else ({}, {})
+    uses = [use for use in _uses(paths) if use in found]
     return Flow(
         shares=found,
-        total=math.fsum(found[use] for use in uses if use in found) if some else math.nan,
+        total=math.fsum(found[use] for use in uses) if some else math.nan,
         source=describe(paths.source),
         source_index=paths.source.index,
         loss_indices=tuple(loss.index for loss in paths.losses),
@@ -138,8 +138,8 @@ def flow_of(paths: Paths, whole: Array, route: Route | None = None) -> Flow:
         missing=why_no_shares(paths, whole),
         log10=log10,
         log10_total=-math.inf
-        if any(map(found.get, uses))
-        else max((log10[u] for u in uses if u in log10), default=-math.inf),
+        if any(found[use] for use in uses)
+        else max(map(log10.__getitem__, uses), default=-math.inf),
     )
 
 
@@ -151,7 +151,7 @@ def share_or_power(share: float, log10: float | None) -> str:
 def notes(flow: Flow) -> list[str]:
     """What the reader of a table of its boundaries is told below it."""
     said = []
-    if any(log10 > -math.inf for log10 in (flow.log10_total, *(b.log10_gross for b in flow.boundaries))):
+    if max([flow.log10_total, *(log10 for b in flow.boundaries for log10 in b.log10.values())]) > -math.inf:
         said.append(UNDERFLOWED)
     if any("_" in b.shares for b in flow.boundaries):
         said.append(UNNAMED)

@@ -129,9 +129,9 @@ class Ledger:
         if None in self.steps:
             share, all_shares = float(self.shares[:, -1].sum()), float(self.shares.sum())
             norm = float(norms_over(self.contributions[:, -1].sum(axis=0)[None], 1)[0])
-            outside = np.zeros(self.connected.shape, np.bool_)
-            outside[:, -1] = True
-            cells = self._cells(Lag(-1, share, norm, all_shares), outside)
+            at_none = np.broadcast_to([i is None for i in self.steps], self.connected.shape)
+            log10 = self._log10_of(norm, at_none) if is_beyond(norm) else None
+            cells = _written(Lag(-1, share, norm, all_shares), log10, self._norm)
             lines.append(f"{_row('none', *cells)}   outside the time loop")
         if self.missing:
             lines.append(f"The gradient {self.missing}, so there are no shares.")
@@ -142,34 +142,37 @@ class Ledger:
 
     def written(self, lag: Lag) -> tuple[str, str, str]:
         """The share, the sum of shares and the norm of one of the lags, as reports print them."""
-        return self._cells(lag, self._at(lag.lag))
+        log10 = self._log10_of(lag.norm, self._lags == lag.lag) if is_beyond(lag.norm) else None
+        return _written(lag, log10, self._norm)
 
-    def _cells(self, part: Lag, where: npt.NDArray[np.bool_]) -> tuple[str, str, str]:
-        """where: (losses, columns), the contributions that the part is the sum of."""
-        log10 = None
-        if is_beyond(part.norm):
-            log10 = float(self.log10_norms[where].max())
-            if part.norm == 0 and self.norms[where].any():
-                log10 = -math.inf  # they cancel
-            elif not self.is_whole and log10 > -math.inf:
-                log10 = None  # that of the whole source says nothing of some elements
-        return _written(part, log10, self._norm)
+    def _log10_of(self, norm: float, where: npt.NDArray[np.bool_]) -> float | None:
+        """log10 of what a norm that is 0 or not finite is in truth; None where it is not known.
+
+        where: (losses, columns), the contributions that it is of.
+        """
+        if norm == 0 and self.norms[where].any():
+            return -math.inf  # they cancel
+        log10 = float(self.log10_norms[where].max())
+        return log10 if self.is_whole or log10 == -math.inf else None  # of the whole source, not of some elements
 
     @cached_property
     def _norm(self) -> float:
         return float(norms_over(self.total[None], 1)[0])
 
-    def _at(self, lag: int) -> npt.NDArray[np.bool_]:
-        """(losses, columns): the contributions of this lag."""
-        rows = [[tau is not None and i is not None and tau - i == lag for i in self.steps] for tau in self.loss_steps]
-        return np.array(rows, np.bool_)
+    @cached_property
+    def _lags(self) -> Array:
+        """(losses, columns): the lag of each contribution; nan where one of the two has no step."""
+        losses, uses = (
+            np.array([math.nan if t is None else t for t in steps]) for steps in (self.loss_steps, self.steps)
+        )
+        return np.asarray(np.subtract.outer(losses, uses))
 
     def log10_at(self, lag: int) -> float:
         """log10 of the norm of the largest contribution at this lag, exact even where no number can hold it.
 
         Raises ValueError for a lag that no loss and use have.
         """
-        there = self._at(lag)
+        there = self._lags == lag
         if not there.any():
             raise ValueError(
                 f"no use is {lag} steps before a loss; the lags are {[at.lag for at in self.lags()]!r:.60}"
