@@ -245,8 +245,8 @@ function suggestRoutes() {
   chips.replaceChildren();
   if (!paths || paths.missing) return;
   const { along, across } = landmarksOf(paths);
-  const quoted = (name) => (/^[\p{L}\p{Nl}\p{No}_][\p{L}\p{N}_]*$/u.test(name) ? name : `'${name}'`);
-  const ideas = [...across].filter((name) => name !== "_" && !name.includes("'")).slice(0, 4).flatMap((name) => [["across", `${quoted(name)}*`]]);
+  const quoted = (name) => (/^[\p{L}\p{Nl}\p{No}_][\p{L}\p{N}_]*$/u.test(name) ? name : `'${name.replaceAll("'", "''")}'`);
+  const ideas = [...across].filter((name) => name !== "_").slice(0, 4).flatMap((name) => [["across", `${quoted(name)}*`]]);
   const through = [...along].filter((name) => !across.has(name) && !/["'\\]/.test(name)).slice(0, 5);
   ideas.push(["across", ". .*"], ...through.map((name) => ["along", `.* ${quoted(name)} .*`]));
   for (const [kind, text] of ideas) {

@@ -96,11 +96,15 @@ function standsFor(what, mark) {
 
 // Reading text ------------------------------------------------------------------------------------------------------
 
-const TOKEN = /\s*(?:(!?[\p{L}\p{Nl}\p{No}_][\p{L}\p{N}_/]*|!?'[^']+'|\.)|(\p{Nd}+)|([()|*+?{}[\],:>^])|($))/uy;
+const WORD = String.raw`[\p{L}\p{Nl}\p{No}_][\p{L}\p{N}_]*`;
+const QUOTED = "'(?:[^']|'')+'";
+const PATH = String.raw`(?:${WORD}|${QUOTED})(?:/(?:[\p{L}\p{N}_]+|${QUOTED}))*/?`;
+const TOKEN = new RegExp(String.raw`\s*(?:(!?${PATH}|\.)|(\p{Nd}+)|([()|*+?{}[\],:>^])|($))`, "uy");
+const PART = new RegExp(`${QUOTED}|[^/]+`, "gu");
 
 const NO_TOKEN = {
   "!": "! is followed by one name, as in !h",
-  "'": "there is no closing quote for this",
+  "'": "there is no closing quote for this; a quote within a name is doubled, as in 'it''s'",
   "&": "routes are combined outside the text, as in tg.across(...) & tg.along(...)",
   "~": "a route is turned round outside the text, as in ~tg.across(...)",
 };
@@ -185,10 +189,11 @@ function parseExpression(text, offset = 0) {
     const word = take();
     const but = word.startsWith("!");
     const path = word.replace(/^!+/, "");
-    const cut = path.startsWith("'") ? -1 : path.lastIndexOf("/");
-    const name = path.startsWith("'") ? path.slice(1, -1) : path.slice(cut + 1);
-    const scope = cut >= 0 ? path.slice(0, cut) : "";
-    if (word !== "." && !name) fail("a scope is followed by the name of a landmark, as in layer0/h", start);
+    if (word.endsWith("/") && text[position] === "'") fail(NO_TOKEN["'"]);
+    if (word.endsWith("/")) fail("a scope is followed by the name of a landmark, as in layer0/h", start);
+    const scopes = (path.match(PART) ?? []).map((part) => (part[0] === "'" ? part.slice(1, -1).replaceAll("''", "'") : part));
+    const name = scopes.pop();
+    const scope = scopes.join("/");
     let [first, end] = sees("[") ? range() : [null, null];
     const crossing = skip(">");
     if (sees("[") && first === null && end === null) [first, end] = range();
