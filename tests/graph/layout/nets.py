@@ -67,6 +67,71 @@ def losses(depth=1):
     return found
 
 
+def twins():
+    """Two LSTMs that read the same input, and an output layer that reads both."""
+    cells, out = [nn.LSTMCell(3, 4, rng=k) for k in range(2)], nn.Linear(8, 3, rng=2)
+    states, found = [(zeros(), zeros())] * 2, []
+    for t, x in tg.steps(inputs(3)):
+        for k, step in enumerate(cells):
+            with tg.scope(f"twin{k}"):
+                states[k] = step(x, states[k])
+        found.append(nn.cross_entropy(out(tg.concatenate([h for h, _ in states])), t))
+    return found
+
+
+def skipping():
+    """Two layers; the output layer reads the states of both."""
+    cells, out = [nn.LSTMCell(3, 4, rng=0), nn.LSTMCell(4, 4, rng=1)], nn.Linear(4, 3, rng=2)
+    states, found = [(zeros(), zeros())] * 2, []
+    for t, x in tg.steps(inputs(3)):
+        for k, step in enumerate(cells):
+            with tg.scope(f"layer{k}"):
+                states[k] = h, _ = step(x, states[k])
+                x = h
+        found.append(nn.cross_entropy(out(states[0][0] + states[1][0]), t))
+    return found
+
+
+def peepholes_in_one_scope():
+    """Two layers whose operations are in no scopes of their own: the output gate of one is beside the next."""
+    rng = np.random.default_rng(0)
+    shapes = {**dict.fromkeys(("Wi", "Wf", "Wg", "Wo"), (2, 4)), **dict.fromkeys(("pi", "pf", "po"), (2,))}
+    weights = [any_cell.parameters(rng, **shapes) for _ in range(2)]
+    states = [(zeros(2), zeros(2))] * 2
+    for _, x in tg.steps(inputs(3, size=2)):
+        for k in range(2):
+            states[k] = h, _ = any_cell.peephole_lstm(weights[k], x, states[k])
+            x = h
+    return [(states[1][0] * states[1][0]).sum()]
+
+
+def state_of_a_fallen_state():
+    """h2 is made of h, which is made of c: both are states."""
+    rng = np.random.default_rng(0)
+    A, B, U = (tg.Tensor(rng.normal(size=size), True) for size in ((4, 4), (4, 4), (4, 3)))
+    h = c = h2 = c2 = zeros()
+    for _, x in tg.steps(inputs(3)):
+        g, f = np.tanh(A @ h + U @ x), (B @ h2 + U @ x).sigmoid()
+        c = (f * c + g).named("c")
+        h = (f * np.tanh(c)).named("h")
+        c2 = (f * c2 + g * c).named("c2")
+        h2 = (h * np.tanh(c2)).named("h2")
+    return [(h2 * h2).sum()]
+
+
+def squared():
+    """What would stand in one row, or below each other, is joined by two arrows."""
+    W = tg.Tensor(np.random.default_rng(0).normal(size=(4, 4)), True)
+    h = c = zeros()
+    for _, x in tg.steps(inputs(3, size=4)):
+        f = (W @ h + x).sigmoid().named("f")
+        kept = f * c
+        c = (kept + kept).named("c")
+        t = np.tanh(c)
+        h = (t * t).named("h")
+    return [(h * h).sum()]
+
+
 def encoder_decoder():
     """Four steps and three: each of the decoder reads what the one before wrote."""
     encoder, decoder, out = nn.LSTMCell(3, 4, rng=0), nn.LSTMCell(3, 4, rng=1), nn.Linear(4, 3, rng=2)
@@ -115,6 +180,8 @@ LSTMS = {
     "bidirectional lstm": lambda: layers(bidirectional=True),
     "lstm, losses": losses,
     "lstm of two layers, losses": lambda: losses(depth=2),
+    "twins": twins,
+    "skipping": skipping,
     "lstm encoder and decoder": encoder_decoder,
     "long lstm": lambda: cell(nn.LSTMCell, steps=500),
 }
@@ -125,6 +192,9 @@ OTHERS = {
     "minimal gated unit": lambda: own("minimal gated unit"),
     "residual rnn": lambda: own("residual RNN"),
     "two states": two_states,
+    "squared": squared,
+    "state of a fallen state": state_of_a_fallen_state,
+    "peepholes in one scope": peepholes_in_one_scope,
 }
 DIFFERING = {  # nets whose steps are not all alike, or that have none
     "leaky": leaky,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..views.figure import Edge
-from .curves import Curve, Point, ports, right_angled, rounded, upwards
+from .curves import RADIUS, Curve, Point, ports, right_angled, rounded, upwards
 from .rows import Layout
 from .wires import ABOVE, TRACK, Wire
 
@@ -41,19 +41,19 @@ def curves(
     for e in edges:
         if e in wire_of:
             found.append(_wire(wire_of[e], frame, port.get(e, 0.0), frame.top + OVER + TRACK * level.get(e.source, 0)))
-        elif e.source not in frame.layouts[column_of[e.target]].row:  # from below a gap
-            (x, y), (_, tip_y) = frame.at[e.source], frame.at[e.target]
-            found.append(right_angled([(x, y + _half(frame, e.source)), (x, tip_y - _half(frame, e.target))]))
-        elif e.target in frame.layouts[column_of[e.target]].fallen.side:
-            found.append(_down(e, frame.layouts[column_of[e.target]], frame))
-        elif e.source in frame.layouts[column_of[e.source]].fallen.riser:
-            bends = _bends(e, column_of, frame)
-            found.append(_up_again(e, frame.layouts[column_of[e.source]], frame, bends, port[e]))
+            continue
+        drawn = frame.layouts[column_of[e.target]]
+        (x, y), (tip_x, tip_y) = frame.at[e.source], frame.at[e.target]
+        start, tip = (x, y + _half(frame, e.source)), (port.get(e, tip_x), tip_y - _half(frame, e.target))
+        if e.source not in drawn.row:  # from below a gap
+            found.append(right_angled([start, (x, tip[1])]))
+        elif e.target in drawn.fallen.side:
+            found.append(_down(e, drawn, frame))
+        elif e.source in drawn.fallen.riser:
+            found.append(_up_again(e, drawn, frame, _bends(e, drawn, frame), tip))
         elif e in port:
-            (x, y), (tip_x, tip_y) = frame.at[e.source], frame.at[e.target]
-            start, tip = (x, y + _half(frame, e.source)), (tip_x, tip_y - _half(frame, e.target))
             leaves, enters = frame.rows[e.source][1], frame.rows[e.target][0]
-            found.append(upwards(start, leaves, _bends(e, column_of, frame), enters, (port[e], tip[1])))
+            found.append(upwards(start, leaves, _bends(e, drawn, frame), enters, tip))
         else:
             found.append(_in_row(e, frame))
     return tuple(found)
@@ -72,7 +72,7 @@ def _ports(
         elif e.target in frame.layouts[column_of[e.target]].fallen.side:
             continue
         elif frame.at[e.source][1] < frame.at[e.target][1] and not _same_row(e, column_of, frame):
-            bends = _bends(e, column_of, frame)
+            bends = _bends(e, frame.layouts[column_of[e.source]], frame)
             arriving[e.target].append((bends[-1][0] if bends else frame.at[e.source][0], e.uses[0][1], e))
     found = {}
     for v, comers in arriving.items():
@@ -87,9 +87,8 @@ def _same_row(e: Edge, column_of: Mapping[str, int], frame: Frame) -> bool:
     return e.source not in row or row[e.source] == row[e.target]
 
 
-def _bends(e: Edge, column_of: Mapping[str, int], frame: Frame) -> list[tuple[float, float, float]]:
+def _bends(e: Edge, drawn: Layout, frame: Frame) -> list[tuple[float, float, float]]:
     """As the layout has them, moved to where the column stands."""
-    drawn = frame.layouts[column_of[e.source]]
     (x, y), v = frame.at[e.source], e.source
     across, up = x - drawn.x[v], y - drawn.y[v]
     return [(bend + across, low + up, high + up) for bend, low, high in drawn.bends.get((v, e.target), ())]
@@ -128,23 +127,16 @@ def _down(e: Edge, drawn: Layout, frame: Frame) -> Curve:
     return right_angled([*corners, (lane, over), (lane, tip_y), (_side(frame, e.target, -side), tip_y)])
 
 
-def _up_again(e: Edge, drawn: Layout, frame: Frame, bends: list[tuple[float, float, float]], port: float) -> Curve:
+def _up_again(e: Edge, drawn: Layout, frame: Frame, bends: list[tuple[float, float, float]], tip: Point) -> Curve:
     """From the state below to where its own step goes on with it."""
-    u, v = e.source, e.target
-    riser = drawn.fallen.riser[u] + frame.at[u][0] - drawn.x[u]
+    u = e.source
+    riser, up = drawn.fallen.riser[u]
+    riser += frame.at[u][0] - drawn.x[u]
+    start = _side(frame, u, drawn.fallen.side[u]), frame.at[u][1]
     (x, low, high), *further = bends
-    y = (low + high) / 2
-    begin = rounded(
-        [
-            (_side(frame, u, drawn.fallen.side[u]), frame.at[u][1]),
-            (riser, frame.at[u][1]),
-            (riser, y),
-            (x, y),
-            (x, high),
-        ]
-    )
-    tip = port, frame.at[v][1] - _half(frame, v)
-    rest = upwards((x, high), high, further, frame.rows[v][0], tip)
+    turn = (low + high) / 2 + up
+    begin = rounded([start, (riser, start[1]), (riser, turn), (x, turn), (x, max(high, turn + RADIUS))])
+    rest = upwards(begin[-1], high, further, frame.rows[e.target][0], tip)
     return Curve((*begin, *rest.points[1:]), rest.tip, rest.label)
 
 

@@ -2,14 +2,15 @@
 
 So c runs straight along the top and h along the bottom. What leads from one to the other stands beside the rows of the
 step, from top to bottom, on the side that time runs to. What else comes in there comes on *lanes* between the rows and
-the fall; where the step itself goes on with h, a *riser* outside the fall leads up again, to above the line of c.
+the fall; where the step itself goes on with h, a *riser* outside the fall leads up again, to its first use there.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 Link = tuple[str, str]
 BESIDE = 15.0  # from nodes to the first lane, from the last one to the fall, and from there to the riser
@@ -44,18 +45,19 @@ class Fallen:
     """side: of each node in a fall. beside: nodes with nothing but a fall in the way to that side.
 
     lane: the x at which a link from the rows to a fall runs up or down.
-    riser: the x at which a state of a fall runs up to where its own step goes on with it.
+    riser: the x at which a state of a fall runs up to where its own step goes on with it, and how far above the middle
+        of the row it comes in there, if others do too.
     """
 
     side: Mapping[str, int] = field(default_factory=dict)
     beside: frozenset[str] = frozenset()
     lane: Mapping[Link, float] = field(default_factory=dict)
-    riser: Mapping[str, float] = field(default_factory=dict)
+    riser: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def moved(self, by: float, times: float = 1.0) -> Fallen:
         """The same further to the right, and so many times as far apart."""
         lane = {link: (x + by) * times for link, x in self.lane.items()}
-        riser = {v: (x + by) * times for v, x in self.riser.items()}
+        riser = {v: ((x + by) * times, up) for v, (x, up) in self.riser.items()}
         return Fallen(self.side, self.beside, lane, riser)
 
     def renamed(self, name: Mapping[str, str]) -> Fallen:
@@ -63,18 +65,19 @@ class Fallen:
             {name[v]: side for v, side in self.side.items()},
             frozenset(name[v] for v in self.beside),
             {(name[u], name[v]): x for (u, v), x in self.lane.items()},
-            {name[v]: x for v, x in self.riser.items()},
+            {name[v]: riser for v, riser in self.riser.items()},
         )
 
 
-def apart_in_rows(falls: Sequence[Fall], row: Mapping[str, int]) -> bool:
-    """Whether there is room for all of them: enough rows for each, and no two beside the same rows."""
+def fit(falls: Sequence[Fall], links: Sequence[Link], row: Mapping[str, int]) -> bool:
+    """Whether there is room for all of them: enough rows for each, no two beside the same rows, none from another."""
+    inside = {v for fall in falls for v in fall.chain}
     spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for fall in falls:
-        if fall.rows(row) is None:
+        if fall.rows(row) is None or any(u in inside for u, _ in feeders(fall, links)):
             return False
         spans[fall.side].append((row[fall.landing], row[fall.source]))
-    return all(a[1] < b[0] for each in spans.values() for a, b in zip(sorted(each), sorted(each)[1:], strict=False))
+    return all(a[1] < b[0] for each in spans.values() for a, b in pairwise(sorted(each)))
 
 
 def above(state: str) -> str:
@@ -112,11 +115,14 @@ def in_rows(
     return upright, among, [(source[u], above(u)) for u in source if u in risen]
 
 
-def outermost(falls: Sequence[Fall]) -> dict[str, int]:
-    """What stands at the ends of its row, by which end: where states that fell come in."""
+def order_in_rows(falls: Sequence[Fall], links: Sequence[Link], sides: Mapping[str, int]) -> dict[str, int]:
+    """The lower, the further to the left. What leads to a fall stands on its side; outermost where states that fell
+    come in, those from below, which were made first, outside the others."""
     return {
+        **{u: fall.side for fall in falls for u, _ in feeders(fall, links)},
+        **sides,
         **{fall.landing: -2 * fall.side for fall in falls},
-        **{above(fall.state): 2 * fall.side for fall in falls},
+        **{above(fall.state): (2 + k) * fall.side for k, fall in enumerate(reversed(falls))},
     }
 
 
@@ -126,3 +132,52 @@ def beside_their_use(
     """The rows of leaves that only a fall uses: those of their uses."""
     linked = {v for link in among for v in link}
     return {u: row[v] for fall in falls for u, v in feeders(fall, links) if u not in linked}
+
+
+def beside_rows(
+    falls: Sequence[Fall],
+    links: Sequence[Link],
+    row: Mapping[str, int],
+    size: Mapping[str, tuple[float, float]],
+    reach: Callable[[int, Sequence[int]], float],
+) -> tuple[dict[str, float], Fallen]:
+    """The x of every node of a fall, those of each side below each other, and where their lanes and risers are.
+
+    reach: how far out to a side rows stand."""
+    x: dict[str, float] = {}
+    lane: dict[Link, float] = {}
+    riser: dict[str, tuple[float, float]] = {}
+    for side in (-1, 1):
+        here = [fall for fall in falls if fall.side == side]
+        if not here:
+            continue
+        coming = [link for fall in here for link in feeders(fall, links)]
+        beside = [r for fall in here for r in (row[fall.landing], row[fall.source])]
+        begin = BESIDE + reach(side, [*beside, *(row[u] for u, _ in coming)])
+        number = _lanes(coming, row)
+        lane |= {link: side * (begin + LANE * k) for link, k in number.items()}
+        inner = begin + (BESIDE + LANE * max(number.values()) if number else 0.0)
+        wide = max(size[v][0] for fall in here for v in fall.chain)
+        x |= {v: side * (inner + wide / 2) for fall in here for v in fall.chain}
+        outer = inner + wide + BESIDE
+        rising = sorted((fall for fall in here if above(fall.state) in row), key=lambda fall: -row[fall.landing])
+        for k, fall in enumerate(rising):
+            top = row[above(fall.state)]
+            passed = [other.state for other in rising[:k] if row[other.landing] <= top]
+            beyond = [side * riser[v][0] + LANE for v in passed]
+            at = max(outer, BESIDE + reach(side, (row[fall.landing], top)), *beyond)
+            riser[fall.state] = side * at, LANE * sum(row[above(v)] == top for v in passed)
+    return x, Fallen({v: fall.side for fall in falls for v in fall.chain}, frozenset(), lane, riser)
+
+
+def _lanes(coming: Sequence[Link], row: Mapping[str, int]) -> dict[Link, int]:
+    """The lane of each link, the innermost 0. They lead down, so that what comes from highest is innermost; no two
+    sources have the same beside the same rows."""
+    found: dict[Link, int] = {}
+    for u, v in sorted(coming, key=lambda link: (-row[link[0]], link)):
+        low, high = sorted((row[u], row[v]))
+        taken = {
+            k for (a, b), k in found.items() if a != u and min(row[a], row[b]) <= high and low <= max(row[a], row[b])
+        }
+        found[u, v] = next(k for k in range(len(coming)) if k not in taken)
+    return found

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from .falls import BESIDE, LANE, Fall, Fallen, above, apart_in_rows, beside_their_use, feeders, in_rows, outermost
+from .falls import BESIDE, Fall, Fallen, above, beside_rows, beside_their_use, fit, in_rows, order_in_rows
 
 Link = tuple[str, str]
 Size = tuple[float, float]
@@ -88,21 +88,26 @@ def layout(
     links = list(dict.fromkeys(links))
     upright, among, climbs = in_rows(falls, runs, links)
     row = _rows(upright, [*climbs, *among], lines, sides, {v for _, v in climbs})
-    if row is None or not apart_in_rows(falls, row):  # two lines that need each other cannot each be in one row
+    if row is None or not fit(falls, links, row):  # two lines that need each other cannot each be in one row
         return layout(runs, size, links, lines if falls else (), sides, room_above, room)
     for fall in falls:
         row.update(zip(fall.chain, fall.rows(row) or (), strict=True))
     row |= beside_their_use(falls, links, among, row)
     sizes = {**size, **{v: RISEN for _, v in climbs}}
-    order = {**{u: fall.side for fall in falls for u, _ in feeders(fall, links)}, **sides, **outermost(falls)}
+    order = order_in_rows(falls, links, sides)
     entries, entry_of = _entries(upright, sizes, row, lines, order, LINE_GAP + room)
     passing = _connect(entries, entry_of, row, among)
     rows = _ordered(entries)
     _spread(rows)
-    fallen = _fall(falls, links, rows, row, sizes)
+    in_the_way = _blocked(rows)
+    places, fallen = beside_rows(falls, links, row, sizes, lambda side, among: _reach(rows, side, among))
+    for v, at in places.items():
+        e = _Entry(row[v], *sizes[v], fallen.side[v], (v,), x=at)
+        rows[e.row].insert(len(rows[e.row]) if e.side > 0 else 0, e)
+    blocked = _blocked(rows)
     entries = [e for members in rows for e in members]
     x = {v: e.x + offset for e in entries for v, offset in zip(e.nodes, e.offsets, strict=False)}
-    risers = [at + end for at in fallen.riser.values() for end in (-BESIDE / 2, BESIDE / 2)]
+    risers = [at + end for at, _ in fallen.riser.values() for end in (-BESIDE / 2, BESIDE / 2)]
     left = min([*(e.x - e.width / 2 for e in entries), *risers], default=0.0)
     right = max([*(e.x + e.width / 2 for e in entries), *risers], default=0.0)
     bounds = _heights(rows, runs, row, room_above or {})
@@ -117,54 +122,17 @@ def layout(
         row={v: r for v, r in row.items() if v not in state_of},
         rows=tuple(bounds),
         bends={link: tuple(passed) for link, passed in bends.items()},
-        blocked=frozenset(place for place in _blocked(rows) if place[0] not in state_of),
+        blocked=frozenset(place for place in blocked if place[0] not in state_of),
         width=right - left,
         height=bounds[-1][1] if bounds else 0.0,
         on_line=frozenset(v for line in lines for v in line),
-        fallen=fallen.moved(-left),
+        fallen=replace(fallen.moved(-left), beside=frozenset(v for v, _ in blocked - in_the_way)),
     )
 
 
-def _fall(
-    falls: Sequence[Fall],
-    links: Sequence[Link],
-    rows: list[list[_Entry]],
-    row: Mapping[str, int],
-    size: Mapping[str, Size],
-) -> Fallen:
-    """Put the nodes of the falls at the ends of their rows, those of each side below each other."""
-    lane: dict[Link, float] = {}
-    riser: dict[str, float] = {}
-    beside: set[str] = set()
-    for side in (-1, 1):
-        here = [fall for fall in falls if fall.side == side]
-        if not here:
-            continue
-        edge = max(_edge(rows, side, row[fall.landing], row[fall.source]) for fall in here)
-        coming = {fall: list(dict.fromkeys(u for u, _ in feeders(fall, links))) for fall in here}
-        width = max(size[v][0] for fall in here for v in fall.chain)
-        lanes = max(len(found) for found in coming.values())
-        middle = edge + (BESIDE * 2 + LANE * (lanes - 1) if lanes else BESIDE) + width / 2
-        for fall in here:
-            # The source that comes from highest is on the innermost lane: the lanes lead down.
-            coming[fall].sort(key=lambda u: (-row[u], u))
-            at = {u: side * (edge + BESIDE + LANE * k) for k, u in enumerate(coming[fall])}
-            lane |= {(u, v): at[u] for u, v in feeders(fall, links)}
-            for v in fall.chain:
-                in_row = [w for other in rows[row[v]] for w in other.nodes][::side]
-                beside.update(in_row[-1:])
-                e = _Entry(row[v], size[v][0], size[v][1], side, (v,), x=side * middle)
-                rows[row[v]].insert(len(rows[row[v]]) if side > 0 else 0, e)
-        rising = [fall for fall in here if above(fall.state) in row]
-        for fall in rising:
-            edge = _edge(rows, side, row[fall.landing], row[above(fall.state)])
-            riser[fall.state] = side * (max(edge, middle + width / 2) + BESIDE)
-    return Fallen({v: fall.side for fall in falls for v in fall.chain}, frozenset(beside), lane, riser)
-
-
-def _edge(rows: list[list[_Entry]], side: int, lowest: int, highest: int) -> float:
-    """How far these rows reach to a side."""
-    return max(side * e.x + e.width / 2 for members in rows[lowest : highest + 1] for e in members)
+def _reach(rows: list[list[_Entry]], side: int, among: Sequence[int]) -> float:
+    """How far out the rows from the lowest to the highest of these stand on a side."""
+    return max(side * e.x + e.width / 2 for members in rows[min(among) : max(among) + 1] for e in members)
 
 
 def stretched(drawn: Layout, above: Sequence[float], sideways: float) -> Layout:
