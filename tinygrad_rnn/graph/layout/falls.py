@@ -126,12 +126,13 @@ def order_in_rows(falls: Sequence[Fall], links: Sequence[Link], sides: Mapping[s
     }
 
 
-def beside_their_use(
+def rows_of(
     falls: Sequence[Fall], links: Sequence[Link], among: Sequence[Link], row: Mapping[str, int]
 ) -> dict[str, int]:
-    """The rows of leaves that only a fall uses: those of their uses."""
+    """The rows beside which falls stand, and those of leaves that only a fall uses: beside their use."""
+    found = {v: r for fall in falls for v, r in zip(fall.chain, fall.rows(row) or (), strict=True)}
     linked = {v for link in among for v in link}
-    return {u: row[v] for fall in falls for u, v in feeders(fall, links) if u not in linked}
+    return found | {u: found[v] for fall in falls for u, v in feeders(fall, links) if u not in linked}
 
 
 def beside_rows(

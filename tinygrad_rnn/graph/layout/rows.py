@@ -1,8 +1,9 @@
 """Where the nodes of one column stand: rows from bottom to top in the order of computation, few crossings, short lines.
 
-This is the layered layout of Sugiyama, Tagawa and Toda (1981), with two additions for recurrent networks. A *line*
+This is the layered layout of Sugiyama, Tagawa and Toda (1981), with three additions for recurrent networks. A *line*
 (from the operation that takes the old state to the new state, such as f * c and then c) is kept in one row, so that a
-state runs straight through all steps. And what comes from or goes to other columns stands at the side it comes from.
+state runs straight through all steps. What comes from or goes to other columns stands at the side it comes from. And
+a state that is made from the one on a line falls: see `falls`.
 
 Graphviz could do it, but takes minutes for a few hundred nodes with steps, and draws every step differently.
 """
@@ -15,7 +16,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from .falls import BESIDE, Fall, Fallen, above, beside_rows, beside_their_use, fit, in_rows, order_in_rows
+from .falls import BESIDE, Fall, Fallen, above, beside_rows, fit, in_rows, order_in_rows, rows_of
 
 Link = tuple[str, str]
 Size = tuple[float, float]
@@ -88,46 +89,55 @@ def layout(
     links = list(dict.fromkeys(links))
     upright, among, climbs = in_rows(falls, runs, links)
     row = _rows(upright, [*climbs, *among], lines, sides, {v for _, v in climbs})
-    if row is None or not fit(falls, links, row):  # two lines that need each other cannot each be in one row
+    if row is None or not fit(falls, links, row):  # without falls; without lines, if two of them need each other
         return layout(runs, size, links, lines if falls else (), sides, room_above, room)
-    for fall in falls:
-        row.update(zip(fall.chain, fall.rows(row) or (), strict=True))
-    row |= beside_their_use(falls, links, among, row)
+    row |= rows_of(falls, links, among, row)
     sizes = {**size, **{v: RISEN for _, v in climbs}}
     order = order_in_rows(falls, links, sides)
     entries, entry_of = _entries(upright, sizes, row, lines, order, LINE_GAP + room)
     passing = _connect(entries, entry_of, row, among)
     rows = _ordered(entries)
     _spread(rows)
-    in_the_way = _blocked(rows)
-    places, fallen = beside_rows(falls, links, row, sizes, lambda side, among: _reach(rows, side, among))
-    for v, at in places.items():
-        e = _Entry(row[v], *sizes[v], fallen.side[v], (v,), x=at)
-        rows[e.row].insert(len(rows[e.row]) if e.side > 0 else 0, e)
-    blocked = _blocked(rows)
+    fallen = _set_beside(rows, falls, links, row, sizes)
     entries = [e for members in rows for e in members]
     x = {v: e.x + offset for e in entries for v, offset in zip(e.nodes, e.offsets, strict=False)}
     risers = [at + end for at, _ in fallen.riser.values() for end in (-BESIDE / 2, BESIDE / 2)]
     left = min([*(e.x - e.width / 2 for e in entries), *risers], default=0.0)
     right = max([*(e.x + e.width / 2 for e in entries), *risers], default=0.0)
     bounds = _heights(rows, runs, row, room_above or {})
-    bends = {link: [(e.x - left, *bounds[e.row]) for e in through] for link, through in passing.items() if through}
+    bends = {link: tuple((e.x - left, *bounds[e.row]) for e in through) for link, through in passing.items() if through}
     state_of = {above(fall.state): fall.state for fall in falls}
     for u, v in among:
         if u in state_of:
-            bends[state_of[u], v] = [(x[u] - left, *bounds[row[u]]), *bends.pop((u, v), ())]
+            bends[state_of[u], v] = (x[u] - left, *bounds[row[u]]), *bends.pop((u, v), ())
     return Layout(
         x={v: x[v] - left for v in size if v in x},
         y={v: sum(bounds[row[v]]) / 2 for v in size if v in x},
         row={v: r for v, r in row.items() if v not in state_of},
         rows=tuple(bounds),
-        bends={link: tuple(passed) for link, passed in bends.items()},
-        blocked=frozenset(place for place in blocked if place[0] not in state_of),
+        bends=bends,
+        blocked=frozenset((v, side) for v, side in _blocked(rows) if v not in state_of),
         width=right - left,
         height=bounds[-1][1] if bounds else 0.0,
         on_line=frozenset(v for line in lines for v in line),
-        fallen=replace(fallen.moved(-left), beside=frozenset(v for v, _ in blocked - in_the_way)),
+        fallen=fallen.moved(-left),
     )
+
+
+def _set_beside(
+    rows: list[list[_Entry]],
+    falls: Sequence[Fall],
+    links: Sequence[Link],
+    row: Mapping[str, int],
+    size: Mapping[str, Size],
+) -> Fallen:
+    """Add what falls, at the ends of the rows."""
+    before = _blocked(rows)
+    x, fallen = beside_rows(falls, links, row, size, lambda side, among: _reach(rows, side, among))
+    for v, at in x.items():
+        e = _Entry(row[v], *size[v], fallen.side[v], (v,), x=at)
+        rows[e.row].insert(len(rows[e.row]) if e.side > 0 else 0, e)
+    return replace(fallen, beside=frozenset(v for v, _ in _blocked(rows) - before))
 
 
 def _reach(rows: list[list[_Entry]], side: int, among: Sequence[int]) -> float:
