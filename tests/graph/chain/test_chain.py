@@ -9,7 +9,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.graph import samples
-from tests.graph.layout.test_layout import bezier
+from tests.graph.layout.test_layout import points
 from tests.graph.views.test_folding import check_partition
 from tinygrad_rnn import nn
 from tinygrad_rnn.graph import draw
@@ -119,10 +119,10 @@ def check_apart(place, fig):
 def passed(place, fig):
     """Every (edge, node) where the line of the edge passes through the node."""
     for e, curve in zip(fig.edges, place.curves, strict=True):
-        along = [point for k in range(0, len(curve.points) - 1, 3) for point in bezier(curve.points[k : k + 4])]
+        along = points(curve)
         for v, (left, low, right, high) in rectangles(place):
-            inside = [q for q in along if left + 3 < q[0] < right - 3 and low + 3 < q[1] < high - 3]
-            if inside and v not in (e.source, e.target):
+            inside = (along > (left + 3, low + 3)).all(axis=1) & (along < (right - 3, high - 3)).all(axis=1)
+            if inside.any() and v not in (e.source, e.target):
                 yield e, v
 
 
