@@ -95,7 +95,7 @@ def test_while_in_range_the_scaled_sweep_has_the_bits_of_the_plain_one():
         plain.append(part.copy())
         return part
 
-    sweep_scaled(order, unscaled(seeds), keep)
+    sweep_scaled(order, unscaled(seeds), (), dict.fromkeys(order, keep))
     users = [node.index for node in order.values() if any(x is w for x in node.inputs)]
     sweep(order, seeds, (), dict.fromkeys(users, keep_plain))
     plain = [part for part in plain if part.shape == (30, *w.shape)]

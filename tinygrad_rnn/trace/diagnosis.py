@@ -123,7 +123,7 @@ def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> _Crossings:
             arrived.setdefault(consumer.inputs[slot].index, []).append(part)
         return part
 
-    sweep_scaled(order, unscaled(seeds), cross)
+    sweep_scaled(order, unscaled(seeds), (), dict.fromkeys(order, cross))
     at: dict[int, list[float]] = {}
     by_name: dict[str, dict[int, list[float]]] = {}
     for index, parts in sorted(arrived.items()):

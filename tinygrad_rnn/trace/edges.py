@@ -91,5 +91,5 @@ def _log10_by_use(paths: Paths) -> dict[tuple[int, int], float]:
         found[consumer.index, slot] = float(log10_of([part])[0])
         return None
 
-    sweep_scaled(paths.order, unscaled(paths.seeds(1)), note)
+    sweep_scaled(paths.order, unscaled(paths.seeds(1)), (), dict.fromkeys(paths.order, note))
     return found

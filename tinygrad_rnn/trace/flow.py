@@ -226,7 +226,7 @@ def _scaled_tangents(order: dict[int, Any], start: int, seed: Array, wanted: set
             parts.setdefault(index, []).append(part)
         return part
 
-    sweep_scaled(order, begin, keep)
+    sweep_scaled(order, begin, (), dict.fromkeys(order, keep))
     return {index: added(parts[index]) for index in wanted}
 
 
@@ -250,7 +250,7 @@ def _scaled_products(reading: Reading, on: Container[Use], ahead: Mapping[Use, S
             found[use] = float(log10_of([moved(products, np.zeros(rows, np.intp), 1)])[0])
         return part
 
-    sweep_scaled(paths.order, unscaled(paths.seeds(rows)), note)
+    sweep_scaled(paths.order, unscaled(paths.seeds(rows)), (), dict.fromkeys(paths.order, note))
     return found
 
 

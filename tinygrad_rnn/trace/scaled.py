@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ..engine.sweep import AtEdge, sweep
 from .automaton import Reading
 from .measure import norms_over
-from .uses import Step, Uses, seeds_of
+from .uses import Step, Uses, seeds_of, sweep_uses
 
 Array = npt.NDArray[Any]
 Scaled = tuple[Array, npt.NDArray[np.int64]]  # m, (rows, *shape), and the exponent e of each row: m 2^-e
@@ -28,12 +28,12 @@ AtScaledEdge = Callable[[Any, int, Scaled], Scaled | None]
 
 
 def sweep_scaled(
-    order: Mapping[int, Any], seeds: Mapping[int, Scaled], at_edge: AtScaledEdge, keep: Iterable[int] = ()
+    order: Mapping[int, Any],
+    seeds: Mapping[int, Scaled],
+    keep: Iterable[int],
+    at_edge: Mapping[int, AtScaledEdge] | None = None,
 ) -> dict[int, Scaled]:
-    """The sweep over a tape in which every cotangent has its scale; what arrives anywhere is told to `at_edge`.
-
-    The answer is that of `sweep`: the cotangents of the nodes in `keep` that something reached.
-    """
+    """`sweep`, in which every cotangent has its scale."""
     to_come: Counter[int] = Counter()  # by node: the contributions that are not there yet
     reached = set(seeds)
     for node in reversed(list(order.values())):
@@ -42,13 +42,16 @@ def sweep_scaled(
             there = [x.index for slot, x in enumerate(node.inputs) if x.index in order and rules[slot] is not None]
             to_come.update(there)
             reached.update(there)
+    given = at_edge or {}
     so_far = dict(seeds)  # a sum, not a list: a weight is used at every step
     exponents = {index: e for index, (_, e) in seeds.items()}
 
     def collect(consumer: Any, slot: int, part: Array) -> Array | None:
         """Nothing goes on to a node before all is there: then it is added up."""
         there = consumer.inputs[slot].index
-        passed = at_edge(consumer, slot, (part, exponents[consumer.index]))
+        hook = given.get(consumer.index)
+        arrived = part, exponents[consumer.index]
+        passed = arrived if hook is None else hook(consumer, slot, arrived)
         if passed is None:
             return None
         so_far[there] = added([so_far[there], passed] if there in so_far else [passed])
@@ -139,39 +142,11 @@ def log10_norms(uses: Uses, together: bool = False) -> Array:
         seeds = {index: seed.sum(axis=0, keepdims=True) for index, seed in seeds.items()}
     table = np.full((1 if together else len(uses.losses), len(uses.steps)), -math.inf)
     column = {step: k for k, step in enumerate(uses.steps)}
-    prefix = {index: node for index, node in uses.order.items() if index in uses.outside}
-    arrived: dict[Step, dict[int, list[Scaled]]] = {}  # by step and node outside any step
-    to_come = uses.count_by_step()
 
-    def complete(step: Step) -> None:
-        begin = {index: added(parts) for index, parts in arrived.pop(step).items()}
-        found = [begin[uses.source.index]] if uses.source.index in begin else []
+    def measure(step: Step, part: Scaled) -> None:
+        table[:, column[step]] = log10_of([part])
 
-        def within(consumer: Any, slot: int, part: Scaled) -> Scaled | None:
-            if consumer.inputs[slot] is not uses.source:
-                return part
-            found.append(part)
-            return None
-
-        sweep_scaled(prefix, begin, within)
-        if found:
-            table[:, column[step]] = log10_of([added(found)])
-
-    def keep_apart(consumer: Any, slot: int, part: Scaled) -> Scaled | None:
-        producer, step = consumer.inputs[slot], consumer.place.step
-        if uses.is_use(consumer, producer):
-            arrived.setdefault(step, {}).setdefault(producer.index, []).append(part)
-            to_come[step] -= 1
-            if not to_come[step]:
-                complete(step)
-        return None if producer is uses.source else part
-
-    begin = unscaled(seeds)
-    for index in begin.keys() & uses.outside:
-        arrived.setdefault(None, {})[index] = [begin[index]]
-    sweep_scaled(uses.order, begin, keep_apart)
-    for step in list(arrived):
-        complete(step)
+    sweep_uses(uses, unscaled(seeds), measure, sweep=sweep_scaled, add=lambda a, b: added([a, b]))
     return table
 
 
@@ -203,5 +178,5 @@ def _arrived(reading: Reading) -> Scaled:
         return moved((part[0][before], part[1][before]), after, rows)
 
     source = paths.source
-    found = sweep_scaled(paths.order, unscaled(paths.seeds(rows)), move, keep=[source.index])
+    found = sweep_scaled(paths.order, unscaled(paths.seeds(rows)), [source.index], dict.fromkeys(paths.order, move))
     return found.get(source.index, (np.zeros((rows, *source.shape), source.dtype), np.zeros(rows, np.int64)))

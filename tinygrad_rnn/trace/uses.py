@@ -6,6 +6,7 @@ any step make of the source, such as a transposed weight, is still the source.
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,17 +76,22 @@ def seeds_of(uses: Uses) -> dict[int, Array]:
 
 
 def sweep_uses(
-    uses: Uses, seeds: Mapping[int, Array], receive: Callable[[Step, Array], None], at_edge: AtEdge | None = None
+    uses: Uses,
+    seeds: Mapping[int, Any],
+    receive: Callable[[Step, Any], None],
+    at_edge: AtEdge | None = None,
+    sweep: Callable[..., dict[int, Any]] = sweep,
+    add: Callable[[Any, Any], Any] = operator.add,
 ) -> None:
     """One sweep; `receive` is given the contribution of each step's uses, with the leading axes of the seeds, as soon
     as it is complete, the last step first; nothing else is kept.
 
-    at_edge: what every edge does to what passes over it, as in `sweep`.
+    at_edge: what every edge does to what passes over it, as in `sweep`. sweep, add: of what the cotangents are.
     """
     order, source = uses.order, uses.source
     prefix = {index: node for index, node in order.items() if index in uses.outside}
     to_come = uses.count_by_step()
-    arrived: dict[Step, dict[int, Array]] = {}
+    arrived: dict[Step, dict[int, Any]] = {}
     within: dict[int, AtEdge] = {} if at_edge is None else dict.fromkeys(prefix, at_edge)
 
     def complete(step: Step) -> None:
@@ -94,13 +100,13 @@ def sweep_uses(
         if source.index in found:
             receive(step, found[source.index])
 
-    def keep_apart(consumer: Any, slot: int, part: Array) -> Array | None:
+    def keep_apart(consumer: Any, slot: int, part: Any) -> Any:
         producer, step = consumer.inputs[slot], consumer.place.step
-        passed: Array | None = part if at_edge is None else at_edge(consumer, slot, part)
+        passed = part if at_edge is None else at_edge(consumer, slot, part)
         if uses.is_use(consumer, producer):
             if passed is not None:
                 so_far, here = arrived.setdefault(step, {}), producer.index
-                so_far[here] = so_far[here] + passed if here in so_far else passed
+                so_far[here] = add(so_far[here], passed) if here in so_far else passed
             to_come[step] -= 1
             if not to_come[step] and step in arrived:
                 complete(step)
