@@ -138,7 +138,20 @@ def test_any_route_is_answered_or_refused_as_the_library_does(watched, tmp_path,
     assert min(answered, refused) > 20
 
 
-UNREADABLE = ["c* )", "(c", "c{5,2}", "c{2", "c[", "c $ d", "h/", "c^", "'c", "'it''s", "a/'c", "across('c*') & across('(c')"]
+UNREADABLE = [
+    "c* )",
+    "(c",
+    "c{5,2}",
+    "c{2",
+    "c[",
+    "c $ d",
+    "h/",
+    "c^",
+    "'c",
+    "'it''s",
+    "a/'c",
+    "across('c*') & across('(c')",
+]
 
 
 def test_a_route_that_cannot_be_read_is_pointed_at_where_the_library_points(lstm_page):

@@ -65,6 +65,36 @@ def test_it_keeps_no_array_for_each_step():
     assert sizes["streaming_ledger"] < whole / 8
 
 
+def test_a_ledger_too_large_to_keep_says_so_at_once_and_what_to_ask_instead():
+    w = tg.Tensor(np.ones((400, 400)), requires_grad=True, name="w")
+    h, losses = tg.Tensor(np.zeros(400)), []
+    for t in range(60):
+        with tg.step(t):
+            h = np.tanh(h * 0.5 + w[t])
+            losses.append(h.sum())
+    trace = tg.trace_gradient(losses, to=w)
+    tracemalloc.start()
+    with pytest.raises(MemoryError, match=r"60 losses and 60 steps: 4\.6 GB for «w».*\.streaming_ledger\(\)"):
+        trace.ledger()
+    assert list(trace.log10_norms()) == list(range(60))  # for which no table is kept
+    assert tracemalloc.get_traced_memory()[1] < 60 * w.size * 8
+    tracemalloc.stop()
+    assert tg.trace_gradient(losses[3:5], to=w).ledger().shares.sum() == pytest.approx(1.0)  # fewer losses
+
+
+def test_of_a_loss_at_every_step_it_keeps_no_array_for_each_pair():
+    rng = np.random.default_rng(0)
+    layer = nn.LSTM(4, 24, rng=rng)
+    states, _ = layer(tg.Tensor(rng.normal(size=(40, 4))))
+    w = layer.weight_hh_l0
+    trace = tg.trace_gradient([(h**2).sum() for h in states], to=w)
+    tracemalloc.start()
+    trace.streaming_ledger()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * 40 * w.size * 8 / 4
+
+
 def test_a_gradient_of_0_has_no_shares():
     w = tg.Tensor(np.ones((2, 2)), requires_grad=True)
     h = tg.Tensor(np.zeros(2))

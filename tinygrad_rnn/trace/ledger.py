@@ -26,6 +26,7 @@ from .uses import Step, Uses, connected, seeds_of, sweep_uses, uses_of
 
 Array = npt.NDArray[Any]
 LAGS = ("lag", "share", "sum of shares", "norm")
+MOST_BYTES = 4e9  # of a table: refused before the machine runs out of memory
 
 
 @dataclass(frozen=True, repr=False)
@@ -266,10 +267,20 @@ class Lag:
 
 
 def ledger_of(paths: Paths) -> Ledger:
-    """One backward sweep with a leading axis that has a row for each loss, in which the uses are not added up."""
+    """One backward sweep with a leading axis that has a row for each loss, in which the uses are not added up.
+
+    Raises MemoryError where the table would take more than `MOST_BYTES`.
+    """
     losses, source = paths.losses, paths.source
     uses = uses_of(losses, source, paths.order)
     column = {step: k for k, step in enumerate(uses.steps)}
+    size = len(losses) * len(uses.steps) * source.size * np.dtype(np.float64).itemsize
+    if size > MOST_BYTES:
+        raise MemoryError(
+            f"a ledger keeps an array for each of {len(losses)} losses and {len(uses.steps)} steps: "
+            f"{size / 1e9:.1f} GB for {describe(source)}. Ask .streaming_ledger(), which keeps their shares and norms "
+            "only, or for the ledgers of fewer losses"
+        )
     table = np.zeros((len(losses), len(uses.steps), *source.shape))
 
     def keep(step: Step, part: Array) -> None:

@@ -28,6 +28,7 @@ from .parts import Part
 from .route import Route, checked
 from .segments import Unit
 from .spectrum import Spectrum
+from .uses import uses_of
 from .zeros import Zero, zeros
 
 
@@ -69,11 +70,17 @@ class GradientTrace:
         return ledger_of(self.paths)
 
     def ledger(self) -> Ledger:
-        """What each use of the source, at each time step, contributes to each loss."""
+        """What each use of the source, at each time step, contributes to each loss.
+
+        It keeps an array for each loss and step. Raises MemoryError where that is too much: see `streaming_ledger`.
+        """
         return self._ledger
 
     def streaming_ledger(self) -> StreamingLedger:
-        """The same in shares and norms only, without keeping an array for each step: for long sequences."""
+        """The same in shares and norms only, without keeping an array for each loss and step.
+
+        For long sequences, and for a loss at every step, where it holds an array for each loss at a time.
+        """
         return streaming_ledger_of(self.paths)
 
     def on(self, route: Route) -> Part:
@@ -197,7 +204,7 @@ class GradientTrace:
 
         -inf stands for what is exactly 0; the key None for uses outside the time loop.
         """
-        uses = self._ledger.uses
+        uses = uses_of(self.paths.losses, self.paths.source, self.paths.order)
         return dict(zip(uses.steps, scaled.log10_norms(uses, together=True)[0].tolist(), strict=True))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
