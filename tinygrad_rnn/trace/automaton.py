@@ -80,7 +80,7 @@ class Reading:
     paths: Paths
     states: list[State]
     moves: dict[tuple[int, int], tuple[list[int], list[int]]] = field(repr=False)  # (consumer, slot) -> from, to
-    at: dict[int, set[int]] = field(repr=False)  # by node: the states that some suffix of a path has there
+    at: dict[int, frozenset[int]] = field(repr=False)  # by node: the states that some suffix of a path has there
 
 
 class TooManyStatesError(ValueError):
@@ -101,17 +101,19 @@ def read(paths: Paths, start: State, advance: Advance, limit: float = math.inf) 
             states.append(state)
         return None if state is None else number[state]
 
-    at: dict[int, set[int]] = {index: set() for index in paths.order}
-    for loss in paths.losses:
-        if loss.index in paths.order:
-            at[loss.index].add(0)
+    at: dict[int, frozenset[int]] = dict.fromkeys(paths.order, frozenset())
+    at.update((loss.index, frozenset([0])) for loss in paths.losses if loss.index in paths.order)
+
+    def reach(index: int, there: frozenset[int]) -> None:
+        at[index] = there if at[index] <= there else at[index] | there  # mostly the very set of the node before
+
     moves: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
     known: dict[Any, dict[int, int | None]] = {}  # by event, which names the step of the consumer: from state to state
     now = None
     for consumer, slot, producer in paths.edges():
         landmark, crossing = event = paths.marks(consumer, producer)
         if event == (None, None):
-            at[producer.index] |= at[consumer.index]
+            reach(producer.index, at[consumer.index])
             continue
         if consumer.place.step != now:
             now = consumer.place.step
@@ -121,7 +123,9 @@ def read(paths: Paths, start: State, advance: Advance, limit: float = math.inf) 
         kept = {q: after for q in sorted(here) if (after := go[q]) is not None}
         if len(kept) < len(here) or any(q != after for q, after in kept.items()):
             moves[consumer.index, slot] = list(kept), list(kept.values())
-        at[producer.index].update(kept.values())
+            reach(producer.index, frozenset(kept.values()))
+        else:
+            reach(producer.index, here)
     return Reading(paths, states, moves, at)
 
 
