@@ -166,6 +166,24 @@ class Watched:
         return self._inputs
 
 
+def test_a_leading_axis_may_grow_on_the_way():
+    """A row for every crossing so far, in h[t] = w h[t-1] + b[1:]."""
+    w, b, h = tg.Tensor(3.0, requires_grad=True), tg.Tensor(np.ones(3), requires_grad=True), tg.Tensor(np.ones(2))
+    for _ in tg.steps(range(4)):
+        h = w * h + b[1:]
+    order = tape([h], [b])
+
+    def shift(consumer, slot, part):
+        rows = 4 if consumer.inputs[slot] is b else 4 - consumer.inputs[slot].place.step
+        crosses = consumer.inputs[slot].place.step not in (None, consumer.place.step)
+        grown = np.zeros((rows, *part.shape[1:]))
+        grown[crosses : crosses + len(part)] = part
+        return grown
+
+    found = sweep(order, {h.index: np.ones((1, 2))}, [b.index], dict.fromkeys(order, shift))[b.index]
+    assert np.array_equal(found, [[0, 3.0**k, 3.0**k] for k in range(4)])
+
+
 def test_a_tape_has_every_leaf_the_very_first_tensor_too():
     first = Watched(0)
     y = Watched(1, first)

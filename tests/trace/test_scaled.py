@@ -227,3 +227,15 @@ def test_what_overflows_on_its_way_and_then_meets_a_0_is_exactly_0():
     for part in parts[:59]:
         assert str(part).endswith("norm 0 exactly" if part.connected else "no path")
     assert parts[59].log10 == pytest.approx(59 * 30 * math.log10(2), rel=1e-12)
+
+
+def test_what_is_cut_is_left_out_where_all_else_underflows_too():
+    x = tg.Tensor(1.0, requires_grad=True)
+    slow, fast = x, x
+    for _ in tg.steps(range(700)):
+        slow, fast = (0.25 * slow).named("slow"), (0.125 * fast).named("fast")
+    loss = slow + fast
+    trace = tg.trace_gradient(loss, to=x)
+    assert trace.without((loss, 0)).log10 == pytest.approx(700 * math.log10(0.125), rel=1e-12)
+    assert trace.without((loss, 1)).log10 == pytest.approx(700 * math.log10(0.25), rel=1e-12)
+    assert trace.without((loss, 0), (loss, 1)).log10 is None  # no path

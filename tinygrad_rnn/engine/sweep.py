@@ -93,7 +93,8 @@ def sweep(
     order: a `tape`: contributions go to the nodes in it only.
     seeds: the cotangent of each output, by index, shaped (*leading axes, *shape of the output).
     at_edge: by the index of a consumer, what is done at each of its edges: called with (consumer, slot, contribution),
-        later consumers first; what it returns goes on to the producer, and where it returns None nothing does.
+        later consumers first; what it returns goes on to the producer, and where it returns None nothing does. Its
+        leading axes may have other lengths, the same over all edges to a node.
     create_graph: the cotangents are Tensors, and the sweep itself is recorded, at the scope ``backward/...``.
     Every array that is returned is writable and shares memory with nothing.
     """
@@ -110,6 +111,8 @@ def sweep(
             primitive = node.primitive
             if g is None or primitive is None:
                 continue
+            if front:
+                front = g.shape[: len(front)]
             inputs, params = node.inputs, node.params
             hook = None if at_edge is None else at_edge.get(index)
             if primitive.add_into is not None and hook is None and not create_graph:

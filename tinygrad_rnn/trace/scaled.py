@@ -165,18 +165,22 @@ def log10_by_state(reading: Reading) -> dict[Any, float]:
 
 
 def _arrived(reading: Reading) -> Scaled:
-    """What arrives at the source, a row for each state."""
-    paths, rows = reading.paths, len(reading.states)
+    """What arrives at the source, a row for each state.
+
+    At another node there are rows up to the last state that paths have there: step by step more of them.
+    """
+    paths, source, every = reading.paths, reading.paths.source, len(reading.states)
+    rows = {index: max(states, default=0) + 1 for index, states in reading.at.items()} | {source.index: every}
 
     def move(consumer: Any, slot: int, part: Scaled) -> Scaled:
-        use = consumer.index, slot
+        use, there = (consumer.index, slot), rows[consumer.inputs[slot].index]
         if use in paths.cut:
-            return np.zeros_like(part[0]), part[1]
-        if use not in reading.moves:
+            return np.zeros((there, *part[0].shape[1:]), part[0].dtype), np.zeros(there, np.int64)
+        if use not in reading.moves and there == len(part[0]):
             return part
-        before, after = (np.asarray(at, np.intp) for at in reading.moves[use])
-        return moved((part[0][before], part[1][before]), after, rows)
+        before, after = (np.asarray(at, np.intp) for at in reading.moves.get(use, [range(len(part[0]))] * 2))
+        return moved((part[0][before], part[1][before]), after, there)
 
-    source = paths.source
-    found = sweep_scaled(paths.order, unscaled(paths.seeds(rows)), [source.index], dict.fromkeys(paths.order, move))
-    return found.get(source.index, (np.zeros((rows, *source.shape), source.dtype), np.zeros(rows, np.int64)))
+    begin = unscaled({index: seed[: rows[index]] for index, seed in paths.seeds(every).items()})
+    found = sweep_scaled(paths.order, begin, [source.index], dict.fromkeys(paths.order, move))
+    return found.get(source.index, (np.zeros((every, *source.shape), source.dtype), np.zeros(every, np.int64)))
