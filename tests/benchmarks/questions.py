@@ -1,6 +1,7 @@
 """What the questions of `trace` cost, as ratios to one backward sweep in the same process.
 
-An LSTM with hidden size 32; where nothing else is said, 100 steps, one loss at the end, float64.
+An LSTM; where nothing else is said, hidden size 32, a batch of one, 100 steps, one loss at the end, float64. The
+batches of eight are over 20 steps.
 """
 
 import statistics
@@ -15,14 +16,14 @@ from tinygrad_rnn import nn
 ROUNDS = 9
 
 
-def traced(steps, forget_bias=0.0):
+def traced(steps, forget_bias=0.0, batch=1, hidden=32):
     """-> the cell, its inputs as leaves, the states (h, c) after every step, a loss at the end."""
-    problem = make_problem(steps, 1, 8, 32, np.float64)
-    cell = nn.LSTMCell(8, 32)
+    problem = make_problem(steps, batch, 8, hidden, np.float64)
+    cell = nn.LSTMCell(8, hidden)
     cell.load_state_dict(problem.parameters)
-    cell.bias_ih.data = cell.bias_ih.data + forget_bias * np.repeat([0.0, 1.0, 0.0, 0.0], 32)
+    cell.bias_ih.data = cell.bias_ih.data + forget_bias * np.repeat([0.0, 1.0, 0.0, 0.0], hidden)
     xs = [tg.Tensor(x, requires_grad=True) for x in problem.xs]
-    state = tuple(tg.Tensor(np.zeros((1, 32)), requires_grad=True) for _ in range(2))
+    state = tuple(tg.Tensor(np.zeros((batch, hidden)), requires_grad=True) for _ in range(2))
     states = [state]
     for _, x in tg.steps(xs):
         states.append(cell(x, states[-1]))
@@ -39,6 +40,7 @@ def main():
     cell, xs, states, loss = traced(100)
     short_xs, short_loss = traced(20)[1::2]
     remembering = traced(100, forget_bias=1.0)
+    of_batch, batch_xs, _, batch_loss = traced(20, batch=8, hidden=64)
     hidden = nn.RNNCell(8, 32, rng=0)
     hs = [tg.Tensor(np.zeros(32), requires_grad=True)]
     for _, x in tg.steps(np.random.default_rng(0).normal(size=(99, 8))):
@@ -64,6 +66,8 @@ def main():
         "top 5 paths, states, 20 steps": (top(short_loss, short_xs[0]), xs[0], "< 1 s"),
         "top 5 paths, landmarks, 20 steps": (top(short_loss, short_xs[0], unit="landmark"), xs[0], ""),
         "top 5 paths, states, forget bias 1": (top(remembering[3], remembering[1][0]), xs[0], ""),
+        "top 5 paths, batch 8, hidden 64": (top(batch_loss, batch_xs[0]), xs[0], "< 1 s"),
+        "top 5 paths to W_hh, batch 8": (top(batch_loss, of_batch.weight_hh), xs[0], "< 1 s"),
         "(h, c) Jacobians, 100 factors": (lambda: tg.state_jacobians(states), xs[0], ""),
         "(h, c) Jacobians, all 5,050 pairs": (lambda: tg.state_jacobians(states).products, xs[0], "< 0.5 s"),
         "the same for an RNN": (lambda: tg.state_jacobians(hs).products, xs[0], "< 0.5 s"),

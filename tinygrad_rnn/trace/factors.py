@@ -25,11 +25,12 @@ Array = npt.NDArray[Any]
 class Limit:
     """How much may be done for an answer, whatever the machine.
 
-    work: about so many multiplications for the factors, and for the search. numbers: in all factors. waiting: in the
-    cotangents of all half-read paths.
+    work: about so many multiplications for the factors, and for the search. beam: for a beam without factors.
+    numbers: in all factors. waiting: in the cotangents of all half-read paths.
     """
 
     work: float = 2.0**34
+    beam: float = 2.0**36
     numbers: float = 2.0**25
     waiting: float = 2.0**24
 

@@ -26,6 +26,7 @@ from .reading import read_route
 from .route import Route
 from .search import Word, search
 from .segments import Segments, Unit, carried, contributions, segments_of, work_of
+from .underflow import log10_of_path
 
 Array = npt.NDArray[Any]
 By = Literal["norm", "share"]
@@ -162,7 +163,7 @@ def _instead(paths: Paths, whole: Array, best_left: float) -> str:
     names = sorted({m.name for c, _, x in paths.edges() if (m := paths.marks(c, x)[1])})
     counts = len({node.place.step for node in paths.order.values()})  # at most so many crossings, a row for each
     work = len(names) * counts * sum(work_of(node, paths.order) for node in paths.order.values())
-    if len(names) < 2 or work > LIMIT.work / 8:
+    if len(names) < 2 or work > LIMIT.work / 8 or counts * counts * whole.size > LIMIT.numbers:
         return proves_nothing + "by_crossings() and partition() are exact at any size."
     lines = [f"{proves_nothing}Exact instead, by the number of crossings:"]
     for name in names:
@@ -208,5 +209,5 @@ def _gradient(segments: Segments, word: Word) -> tuple[Array, float]:
         cotangent, exponent = np.ldexp(cotangent, -by), exponent + by
     scaled = contributions(segments, carried(segments, word[-1], cotangent)[1])[0]
     norm = float(norms_over(scaled[None], 1)[0])
-    log10 = math.log10(norm) + exponent * math.log10(2) if norm else -math.inf
+    log10 = math.log10(norm) + exponent * math.log10(2) if norm else log10_of_path(segments, word)
     return np.ldexp(scaled, exponent), log10

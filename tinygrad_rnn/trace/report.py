@@ -87,7 +87,7 @@ def sections(trace: Answers) -> Iterator[Section]:
         yield _shortened(Section(f"By number of crossings in {name}", (mean,), ("times", "share", "norm"), tuple(rows)))
     if names:
         found = trace.top_paths(5, most_expansions=MOST_EXPANSIONS)
-        top = tuple((str(path), percent(path.share), magnitude(path.norm)) for path in found)
+        top = tuple((str(path), percent(path.share), magnitude(path.norm, path.log10)) for path in found)
         rest = (("all others together", percent(found.rest_share), magnitude(found.rest_norm)),)
         proven = "in exact order" if found.gap == 0 else "the heaviest that a short search found"
         yield Section("Heaviest single paths", (f"By where they cross time, {proven}.",), _PATHS, top + rest)

@@ -42,7 +42,7 @@ def search(segments: Segments, k: int, along: Array | None, most_expansions: int
     heaviest, factors = Heaviest(k), factors_of(segments, along, limit)
     if factors is None:
         by_sweeps = BySweeps(segments, along)
-        complete = beam(heaviest, by_sweeps, by_sweeps.affordable(limit))
+        complete = beam(heaviest, by_sweeps, max(by_sweeps.affordable(limit), min(k, BEAM)))
         return Found(heaviest.in_order(), 0.0 if complete else math.inf, 0)
     by_factors = ByFactors(segments, factors, along)
     beam(heaviest, by_factors, BEAM)
@@ -118,7 +118,7 @@ class BySweeps:
             for index, _ in ways.uses
         )
         most_in_tape = max(sum(node.size for node in ways.tape.values()) for ways in segments.ways.values())
-        widest = min(limit.work / max(each, 1), limit.numbers / max(len(segments.reading.states) * most_in_tape, 1))
+        widest = min(limit.beam / max(each, 1), limit.numbers / max(len(segments.reading.states) * most_in_tape, 1))
         return max(1, min(BEAM, int(widest)))
 
 
