@@ -32,7 +32,9 @@ def test_it_is_rendered_as_text_markdown_and_latex_with_the_same_numbers():
     assert share in text
     assert f"| {share} |" in markdown
     assert share.replace("%", r"\%") in latex
-    assert len({line.count("|") - line.count(r"\|") for line in markdown.splitlines()[:6]}) == 1
+    table = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len(table) == 6
+    assert len({line.count("|") - line.count(r"\|") for line in table}) == 1
     assert latex.count(r"\\") == 5
     assert "relative difference" in text
 
@@ -75,10 +77,43 @@ def test_the_state_of_a_stack_is_that_of_all_its_layers():
             assert relative(term.contribution, ledger.contributions[0, term.step], trace.total) < 1e-12
 
 
-def test_a_step_that_does_not_use_the_source_has_no_path_there_and_a_product_that_underflows_says_so():
+@pytest.mark.parametrize("step", range(3))
+def test_a_step_that_does_not_use_the_source_has_no_row_and_one_line_says_why(step):
     _, xs, _, loss = lstm(steps=4)
-    said = str(tg.trace_gradient(loss, to=xs[0]).explain()).splitlines()[3:-1]
-    assert [line.count("no path") for line in said] == [4, 4, 4, 0]
+    explanation = tg.trace_gradient(loss, to=xs[step]).explain()
+    assert [term.step for term in explanation.terms if term.connected] == [step]
+    for format, line in (("text", f"{step:>13} "), ("markdown", f"| {step} "), ("latex", f"{step} &")):
+        said = explanation.render(format)
+        assert "A step without a row does not use theta, so no path begins there." in said
+        assert sum(row.startswith(line) for row in said.splitlines()) == 1
+        assert said.count("100.00") == 2  # its share and the sum of shares, in the only row there is
+    assert "without a row" not in str(tg.trace_gradient(*_loss_and_weight()).explain())
+
+
+def _loss_and_weight():
+    cell, _, _, loss = lstm(steps=4)
+    return loss, cell.weight_hh
+
+
+def test_tau_and_the_state_are_said_in_every_format():
+    _, xs, _, loss = lstm(steps=4)
+    for format, tau in (("text", "tau = 3"), ("markdown", "tau = 3"), ("latex", r"$\tau$ = 3")):
+        said = tg.trace_gradient(loss, to=xs[0]).explain().render(format)
+        assert tau in said
+        assert "here (c, h)" in said
+
+
+def test_names_are_escaped_in_latex():
+    w = tg.Tensor(np.eye(2) * 0.5, requires_grad=True, name="W_{h}^50%")
+    h = tg.Tensor(np.ones(2))
+    for _ in tg.steps(range(3)):
+        h = np.tanh(w @ h).named("h_t")
+    said = tg.trace_gradient(h.sum(), to=w).explain().render("latex")
+    assert r"\mathrm{W\_\{h\}\textasciicircum{}50\%}" in said
+    assert r"here h\_t" in said
+
+
+def test_a_product_that_underflows_says_so():
     w = tg.Tensor(np.array([[0.5]]), requires_grad=True)
     h, logs = tg.Tensor(np.array([0.5])), []
     for _ in tg.steps(range(600)):
@@ -101,10 +136,56 @@ def test_the_total_derivative_in_place_of_the_direct_one_overcounts():
     assert relative(wrong, trace.total, trace.total) > 0.05
 
 
-def test_states_without_a_name_are_not_explained():
-    w = tg.Tensor(np.eye(2), requires_grad=True)
-    h = tg.Tensor(np.ones(2))
+def two_states(h_name, c_name):
+    w = tg.Tensor(np.random.default_rng(0).normal(size=(3, 3)), requires_grad=True)
+    h = c = tg.Tensor(np.ones(3))
+    for _ in tg.steps(range(5)):
+        c = (w @ h).sigmoid() * c + (w @ h).tanh()
+        c = c.named("c") if c_name else c
+        h = c.tanh() * 0.5
+        h = h.named("h") if h_name else h
+    return tg.trace_gradient(h.sum(), to=w)
+
+
+@pytest.mark.parametrize(("named", "operation"), [((False, False), "multiply"), ((True, False), "add")])
+def test_of_states_that_cross_without_a_name_the_operation_is_named(named, operation):
+    with pytest.raises(
+        ValueError, match=rf"result of {operation} .*, crosses to step 4 and is no named state: name all"
+    ):
+        two_states(*named).explain()
+    assert two_states(True, True).explain().difference < 1e-12
+
+
+def test_where_no_path_crosses_time_it_is_not_the_name_that_is_missing():
+    w, h0 = tg.Tensor(np.eye(2), requires_grad=True), tg.Tensor(np.ones(2))
     for _ in tg.steps(range(3)):
-        h = np.tanh(w @ h)
-    with pytest.raises(ValueError, match="no named state"):
+        h = np.tanh(w @ h0).named("h")
+    with pytest.raises(ValueError, match="leads from one step to another, so there is no sum"):
+        tg.trace_gradient(h.sum(), to=w).explain()
+
+
+def test_paths_that_go_round_a_state_are_not_left_out_in_silence():
+    """A connection over three steps, a last loss that reads an early state, a sum that every step adds to."""
+    w = tg.Tensor(np.random.default_rng(0).normal(size=(3, 3)), requires_grad=True)
+    hs, running = [tg.Tensor(np.ones(3))] * 3, 0.0
+    for _ in tg.steps(range(6)):
+        hs.append(np.tanh(w @ hs[-1] + hs[-3]).named("h"))
+    with pytest.raises(ValueError, match="go round the state between"):
+        tg.trace_gradient(hs[-1].sum(), to=w).explain()
+    hs = [tg.Tensor(np.ones(3))]
+    for t, _ in tg.steps(range(6)):
+        hs.append(np.tanh(w @ hs[-1]).named("h"))
+        running = running + hs[-1].sum()
+        early = (hs[2] * hs[-1]).sum() if t == 5 else None
+    with pytest.raises(ValueError, match="go round the state between"):
+        tg.trace_gradient(early, to=w).explain()
+    with pytest.raises(ValueError, match="adds up those of several"):
+        tg.trace_gradient(running, to=w).explain()
+
+
+def test_a_state_or_a_source_without_elements_is_not_explained():
+    w, h = tg.Tensor(1.0, requires_grad=True), tg.Tensor(np.zeros(0))
+    for _ in tg.steps(range(3)):
+        h = (w * h).named("h")
+    with pytest.raises(ValueError, match=r"«h», .* has no elements"):
         tg.trace_gradient(h.sum(), to=w).explain()

@@ -147,3 +147,42 @@ def test_a_jacobian_that_is_exactly_0_is_not_taken_for_a_missing_path():
     assert not tg.state_jacobians(states).factors[1].any()
     with pytest.raises(RuntimeError, match="does not depend on the state before"):
         tg.state_jacobians([states[0], states[1].detach() * tg.Tensor(1.0, requires_grad=True)])
+
+
+@pytest.mark.parametrize("kind", [nn.RNNCell, nn.LSTMCell, nn.GRUCell])
+def test_a_constant_initial_state_is_said_to_be_one_and_the_rest_works(kind):
+    """Of a constant c0 beside an h0 with a gradient the block dc1/dc0 would be 0, which is not true."""
+    cell, zero, h0 = kind(INPUT, HIDDEN, rng=0), tg.Tensor(np.zeros(HIDDEN), name="zero"), tg.Tensor(np.ones(HIDDEN))
+    h0.requires_grad = kind is nn.LSTMCell
+    states = [(h0, zero) if kind is nn.LSTMCell else zero]
+    for _, x in tg.steps(np.random.default_rng(0).normal(size=(4, INPUT))):
+        states.append(cell(x, states[-1]))
+    with pytest.raises(RuntimeError, match=r"«zero», .* is a constant, .* states\[1:\]"):
+        tg.state_jacobians(states)
+    rest = tg.state_jacobians(states[1:])
+    if kind is nn.LSTMCell:
+        f = next(n for n in brute_force.ancestors(states[2][0]) if n.name == "f" and n.place.step == 1)
+        assert np.allclose(rest.block(1, 0, 1, 1), np.diag(f.data), rtol=1e-13)
+    else:
+        assert np.allclose(rest.product(3, 0), tg.jacobian(states[4], states[1]), rtol=1e-12, atol=1e-15)
+
+
+def test_states_that_are_none_are_explained():
+    h, empty = tg.Tensor(np.ones(3), requires_grad=True), tg.Tensor(np.zeros(0), requires_grad=True)
+    with pytest.raises(ValueError, match="has no elements"):
+        tg.state_jacobians([empty, empty * 2.0])
+    with pytest.raises(TypeError, match=r"such as \(h, c\); got 1"):
+        tg.state_jacobians([1, 2])
+    with pytest.raises(ValueError, match="same shapes at every step"):
+        tg.state_jacobians([h, (h * 2.0, h * 3.0)])
+    assert np.array_equal(tg.state_jacobians([[h], [h * 2.0]]).factors, 2 * np.eye(3)[None])
+
+
+@pytest.mark.parametrize("lag", [2, 3, 5])
+def test_a_connection_over_several_steps_is_not_left_out_in_silence(lag):
+    states = [tg.Tensor(np.ones(3), requires_grad=True)]
+    for t, _ in tg.steps(range(6)):
+        states.append((0.5 * states[-1] + (0.1 * states[t - lag] if t >= lag else 0.0)).named("h"))
+    with pytest.raises(ValueError, match="go round the state between"):
+        tg.state_jacobians(states)
+    assert len(tg.state_jacobians(states[: lag + 1]).factors) == lag

@@ -17,16 +17,18 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.sweep import describe
 from ..engine.tensor import Tensor
 from .automaton import Paths, crosses
-from .jacobians import State, check_no_way_round, jacobian_of_step, partial_jacobian
+from .jacobians import State, check_elements, check_no_way_round, jacobian_of_step, partial_jacobian
 from .measure import magnitude, norms_over, percent, shares_of
-from .oversights import last_steps, steps_read
+from .oversights import is_running_sum, last_steps, steps_read
 from .scaled import added, log10_norms
 from .uses import uses_of
 
 Array = npt.NDArray[Any]
 Format = Literal["text", "markdown", "latex"]
+_ONE = "explain that of one step, tg.trace_gradient(losses[-1], to=...)"
 MOST_ELEMENTS = 50_000_000  # of one d+s_i/dtheta
 
 
@@ -91,7 +93,7 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
     Raises ValueError for several losses, for a source used outside the steps, and where no state crosses.
     """
     if len(paths.losses) != 1:
-        raise ValueError("explain() is about one loss: ask about one step, tg.trace_gradient(losses[-1], to=...)")
+        raise ValueError(f"explain() is about one loss, and these are {len(paths.losses)}: {_ONE}")
     (loss,), source = paths.losses, paths.source
     states = _states(paths)
     steps = sorted(states)
@@ -101,8 +103,15 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
     if others:
         raise ValueError(
             f"explain() is about a loss of one step, and this one reads step {max(others)} as well as step "
-            f"{steps[-1]}: if it is a sum of losses, explain one of them, tg.trace_gradient(losses[-1], to=...)"
+            f"{steps[-1]}: {_ONE}"
         )
+    check_elements((source, *states[steps[-1]]))
+    check_no_way_round(
+        paths.order,
+        [states[t] for t in steps],
+        "explain() is about a state through which all goes from one step to the next; the ledger() needs none",
+        paths.losses,
+    )
     if sum(x.size for x in states[steps[-1]]) * source.size > MOST_ELEMENTS:
         raise ValueError("explain() writes out every factor, which is too much for this model: use a smaller one")
     by_state = np.hstack(partial_jacobian((loss,), states[steps[-1]]))
@@ -113,8 +122,6 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
     between, scale = np.eye(by_state.shape[1])[None], np.zeros(1, np.int64)  # ds_tau/ds_i is between 2^-scale
     for k in range(len(steps) - 1, -1, -1):
         if k + 1 < len(steps):
-            if k + 2 < len(steps):
-                check_no_way_round(*(states[t] for t in steps[k : k + 3]))
             one_step = jacobian_of_step(states[steps[k]], states[steps[k + 1]], steps[k])
             between, scale = added([(between @ one_step, scale)])
         before = states[steps[k - 1]] if k else ()
@@ -151,13 +158,27 @@ def _called(x: Tensor, state: State) -> str:
 
 def _states(paths: Paths) -> dict[int, State]:
     """By step: the tensors that cross to another step; at the last, those of the same names and scopes."""
-    crossing = {(x.name, x.place.scope) for c, _, x in paths.edges() if x.name and crosses(x, c)}
     if all(node.place.step is None for node in paths.order.values()):
         raise ValueError("no operation is at a time step: put the loop into `for t, x in tg.steps(xs):`")
-    if not crossing:
-        raise ValueError('no named state crosses from one step to the next: name it where it is made, .named("h")')
-    if any(crosses(x, c) and x.place.step > c.place.step for c, _, x in paths.edges()):
+    edges = [(x, consumer) for consumer, _, x in paths.edges() if crosses(x, consumer)]
+    if not edges:
+        raise ValueError(
+            f"no path from {describe(paths.source)}, to the loss leads from one step to another, so there is no sum "
+            "over steps to explain. (tg.diagnose(loss) tells whether the recurrence is broken.)"
+        )
+    for x, consumer in edges:
+        if is_running_sum(x, consumer) and any(other.name for other, _ in edges):
+            raise ValueError(
+                f"explain() is about a loss of one step, and {describe(x)}, adds up those of several: {_ONE}"
+            )
+        if x.name is None and x is not paths.source:
+            raise ValueError(
+                f"{describe(x)}, crosses to step {consumer.place.step} and is no named state: name all that leaves a "
+                'step, where it is made, as in h = (...).named("h")'
+            )
+    if any(x.place.step > consumer.place.step for x, consumer in edges):
         raise ValueError("explain() is about states that lead forward in time, and some here lead back as well")
+    crossing = {(x.name, x.place.scope) for x, _ in edges if x.name}
     found: dict[int, dict[tuple[str, str], Tensor]] = {}
     for node in paths.order.values():
         key = node.name, node.place.scope
@@ -171,21 +192,45 @@ def _states(paths: Paths) -> dict[int, State]:
     return {step: tuple(by_key[key] for key in sorted(by_key)) for step, by_key in sorted(found.items())}
 
 
-_HEAD = ("i", "from 1", "|dL/ds|", "|ds/ds_i|", "|d+s_i|", "bound", "norm", "share", "sum of shares")
+_HEAD = ("i", "i from 1", "|dL/ds_tau|", "|ds_tau/ds_i|", "|d+s_i|", "bound", "norm", "share", "sum of shares")
 
 
 def _rows(e: Explanation) -> Iterable[tuple[str, ...]]:
+    """A row for each step at which the source is used."""
     for term in e.terms:
-        none = -math.inf if term.log10 == -math.inf else None  # a factor that is 0 where the term is so too
-        sizes = (
-            magnitude(term.loss_by_state, none),
-            magnitude(term.state_by_state, term.log10_state),
-            magnitude(term.state_by_source, none) if term.connected else "no path",
-            magnitude(term.bound, none) if term.connected else "no path",
-            magnitude(term.norm, term.log10) if term.connected else "no path",
-        )
-        share = percent(term.share) if term.connected else "no path"
-        yield (str(term.step), str(term.step + 1), *sizes, share, percent(term.cumulative))
+        if term.connected:
+            none = -math.inf if term.log10 == -math.inf else None  # a factor that is 0 where the term is so too
+            yield (
+                str(term.step),
+                str(term.step + 1),
+                magnitude(term.loss_by_state, none),
+                magnitude(term.state_by_state, term.log10_state),
+                magnitude(term.state_by_source, none),
+                magnitude(term.bound, none),
+                magnitude(term.norm, term.log10),
+                percent(term.share),
+                percent(term.cumulative),
+            )
+
+
+def _state(e: Explanation) -> str:
+    return e.states[0] if len(e.states) == 1 else f"({', '.join(e.states)})"
+
+
+def _formula(e: Explanation) -> str:
+    return f"dL/d{e.source} = sum over i of dL/ds_tau . ds_tau/ds_i . d+s_i/d{e.source}"
+
+
+def _legend(e: Explanation) -> list[str]:
+    """What the letters and the columns mean, and which steps have no row."""
+    said = [
+        f"s_i is the state after step i, here {_state(e)}; tau = {e.terms[0].step} is the step of the loss L.",
+        f"d+s_i is the direct part, by the use of {e.source} at step i alone, the state before it held fixed.",
+        "bound: the product of the spectral norms of the three; norm: that of the term itself, which is never larger.",
+    ]
+    if not all(term.connected for term in e.terms):
+        said.append(f"A step without a row does not use {e.source}, so no path begins there.")
+    return said
 
 
 def _checked(e: Explanation) -> str:
@@ -197,30 +242,24 @@ def _checked(e: Explanation) -> str:
 
 
 def _text(e: Explanation) -> str:
-    state = e.states[0] if len(e.states) == 1 else f"({', '.join(e.states)})"
-    lines = [
-        f"dL/d{e.source} = sum over i of dL/ds_tau . ds_tau/ds_i . d+s_i/d{e.source}, with s = {state}",
-        "d+ is the direct part: the use at step i alone, the state before it held fixed. Norms are spectral norms.",
-        " ".join(f"{title:>13}" for title in _HEAD),
-        *(" ".join(f"{cell:>13}" for cell in row) for row in _rows(e)),
-        _checked(e),
-    ]
-    return "\n".join(lines)
+    table = [" ".join(f"{cell:>13}" for cell in row) for row in (_HEAD, *_rows(e))]
+    return "\n".join([_formula(e), *_legend(e), *table, _checked(e)])
 
 
 def _markdown(e: Explanation) -> str:
     head = [f"| {' | '.join(title.replace('|', chr(92) + '|') for title in _HEAD)} |", "|" + "--:|" * len(_HEAD)]
-    return "\n".join([*head, *(f"| {' | '.join(row)} |" for row in _rows(e)), "", _checked(e)])
+    rows = [f"| {' | '.join(row)} |" for row in _rows(e)]
+    return "\n".join([f"`{_formula(e)}`", "", *_legend(e), "", *head, *rows, "", _checked(e)])
 
 
 def _latex(e: Explanation) -> str:
-    source = r"\mathrm{" + e.source.replace("_", r"\_") + "}" if len(e.source) > 1 else e.source
+    source = _in_math(e.source)
     titles = (
         "$i$",
-        "from 1",
+        "$i$ from 1",
         r"$\|\partial L/\partial s_\tau\|$",
         r"$\|\partial s_\tau/\partial s_i\|$",
-        r"$\|\partial^{+} s_i/\partial \theta\|$",
+        r"$\|\partial^{+} s_i/\partial " + source + r"\|$",
         "bound",
         "norm",
         "share",
@@ -231,8 +270,20 @@ def _latex(e: Explanation) -> str:
         rf"\frac{{\partial s_\tau}}{{\partial s_i}} \frac{{\partial^{{+}} s_i}}{{\partial {source}}} \]"
     )
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in _rows(e)]
-    begin = [formula, r"\begin{tabular}{" + "r" * len(titles) + "}", " & ".join(titles) + r" \\", r"\hline"]
-    return "\n".join([*begin, *rows, r"\end{tabular}", "", _checked(e).replace("%", r"\%")])
+    begin = [r"\begin{tabular}{" + "r" * len(titles) + "}", " & ".join(titles) + r" \\", r"\hline"]
+    legend = [_escaped(said).replace(r"s\_i", "$s_i$").replace("d+$", r"$\partial^{+}") for said in _legend(e)]
+    legend = [said.replace("tau =", r"$\tau$ =") for said in legend]
+    return "\n".join([formula, *legend, "", *begin, *rows, r"\end{tabular}", "", _escaped(_checked(e))])
+
+
+def _in_math(name: str) -> str:
+    return name if len(name) == 1 and name.isalpha() else r"\mathrm{" + _escaped(name) + "}"
+
+
+def _escaped(text: str) -> str:
+    """Plain text in LaTeX."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, "\\" + c if c in "&%$#_{}" else c) for c in text)
 
 
 def _cell(text: str) -> str:

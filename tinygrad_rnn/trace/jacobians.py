@@ -155,39 +155,80 @@ def state_jacobians(states: Sequence[Tensor | State]) -> StateJacobians:
     """The Jacobians between the states of consecutive steps, one pruned sweep each.
 
     states: h at each step, or a tuple such as (h, c) at each step, in order of time; batches of one.
-    Raises RuntimeError where a state does not depend on the one before it, and ValueError where paths go round it, as
-    those through c go round h in an LSTM: the state is then (h, c).
+    Raises RuntimeError where a state does not depend on the one before it, or where one is a constant; ValueError for
+    states of different shapes or without elements, and where paths go round a state, as those through c go round h in
+    an LSTM: the state is then (h, c).
     """
     if isinstance(states, Tensor):
         raise TypeError(
             "state_jacobians takes a list of states, one for each step, such as [h0, h1, h2]; got one tensor"
         )
-    given = [state if isinstance(state, tuple) else (state,) for state in states]
+    given = [_as_state(state) for state in states]
     if len(given) < 2:
         raise ValueError(f"state_jacobians needs the states of at least two steps; got {len(given)}")
-    for before, between, after in zip(given, given[1:], given[2:], strict=False):
-        check_no_way_round(before, between, after)
+    shapes = [[x.shape for x in state] for state in given]
+    other = next((t for t, there in enumerate(shapes) if there != shapes[0]), None)
+    if other is not None:
+        raise ValueError(
+            f"the state is of the same shapes at every step; the first is {shapes[0]}, that at position {other} is "
+            f"{shapes[other]}"
+        )
+    check_elements(given[0])
+    for state in given[:-1]:
+        _check_tracked(state)
+    tuples = "pass tuples, such as (h, c) for an LSTM, [(h0, c0), (h1, c1), ...]"
+    order = tape(given[-1], [x for state in given for x in state])
+    check_no_way_round(order, given, f"The state is everything that leaves a step: {tuples}")
     factors = [jacobian_of_step(before, after, t) for t, (before, after) in enumerate(itertools.pairwise(given))]
     return StateJacobians(np.stack(factors), tuple(x.size for x in given[0]))
 
 
-def check_no_way_round(before: State, between: State, after: State) -> None:
-    """Raises ValueError where a path leads from the state two steps ago to this one, but not through that between."""
-    wall = {x.index for x in between}
-    oldest = min(x.index for x in before)
-    waiting, seen = [y for y in after if y.index not in wall], set(wall)
-    while waiting:
-        node = waiting.pop()
+def _as_state(state: Any) -> State:
+    tensors = tuple(state) if isinstance(state, (tuple, list)) else (state,)
+    for x in tensors:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"a state is a Tensor, or a tuple of them such as (h, c); got {x!r:.60}")
+    return tensors
+
+
+def check_elements(state: Sequence[Tensor]) -> None:
+    """Raises ValueError for a tensor that there are no derivatives by, since it has no elements."""
+    for x in state:
+        if not x.size:
+            raise ValueError(f"{describe(x)}, has no elements, so there is no derivative to give: is a size 0?")
+
+
+def _check_tracked(state: State) -> None:
+    for x in state:
+        if not x.tracked:
+            raise RuntimeError(
+                f"{describe(x)}, is a constant, and what is computed from constants is not all on the tape, so no "
+                "derivative by it is known. Make it with requires_grad=True before computing with it, or leave it out "
+                "and begin with the first state that was computed, states[1:]"
+            )
+
+
+def check_no_way_round(
+    order: dict[int, Any], states: Sequence[State], advice: str, losses: Sequence[Tensor] = ()
+) -> None:
+    """Raises ValueError where a path leads from a state to a later one, or to a loss, but round a state between.
+
+    order: the tape that leads there. states: in order of time.
+    """
+    position = {x.index: t for t, state in enumerate(states) for x in state}
+    ends = dict.fromkeys((loss.index for loss in losses), len(states)) | position
+    oldest: dict[int, tuple[int, Any, Any]] = {}  # by node: which state leads there round the later ones; its edge
+    for index, node in order.items():
         for x in node.inputs:
-            if any(x is one for one in before):
-                raise ValueError(
-                    f"paths lead from {describe(x)}, to {describe(after[0])}, that go round the state between, over "
-                    f"{describe(node)}. The state is everything that leaves a step: pass tuples, such as (h, c) for "
-                    "an LSTM, [(h0, c0), (h1, c1), ...]"
-                )
-            if x.index not in seen and x.index > oldest and x.tracked:
-                seen.add(x.index)
-                waiting.append(x)
+            here = (position[x.index], x, node) if x.index in position else oldest.get(x.index)
+            if here is not None and (index not in oldest or here[0] < oldest[index][0]):
+                oldest[index] = here
+        if index in ends and index in oldest and oldest[index][0] < ends[index] - 1:
+            _, x, over = oldest[index]
+            raise ValueError(
+                f"paths lead from {describe(x)}, to {describe(node)}, that go round the state between, over "
+                f"{describe(over)}. {advice}"
+            )
 
 
 def jacobian_of_step(before: State, after: State, t: int) -> Array:
