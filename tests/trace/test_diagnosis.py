@@ -406,3 +406,12 @@ def _states(steps):
     for _ in tg.steps(range(steps)):
         h = (w * h).named("h")
         yield h
+
+
+def test_a_state_without_elements_is_said_to_have_none():
+    w, h = tg.Tensor(1.0, requires_grad=True), tg.Tensor(np.zeros(0))
+    for _ in tg.steps(range(3)):
+        h = (w * h).named("h")
+    found = tg.diagnose(h.sum())
+    assert found.verdict == "zero"
+    assert "has no elements" in str(found)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.sweep import sweep, tape
+from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor, seed_of
 from .automaton import crosses
 from .measure import norms_over
@@ -239,8 +239,9 @@ def _judged(way: list[_Point], order: dict[int, Any], losses: tuple[Tensor, ...]
             return "not finite", math.nan, [said]
     alive = [point for point in way if point.log > -math.inf]
     if not alive:
-        born = zeros(losses, order)[:1]
-        said = "The gradient that crosses time is exactly 0" + "".join(f": {zero}" for zero in born) + "."
+        empty = [f"{describe(x)}, has no elements" for x in order.values() if x.place.step is not None and not x.size]
+        why = [*empty, *map(str, zeros(losses, order))][:1]
+        said = "The gradient that crosses time is exactly 0" + "".join(f": {reason}" for reason in why) + "."
         return "zero", math.nan, [said]
     begin, end, peak = alive[0], alive[-1], max(alive, key=lambda point: point.log)
     sentences = []
