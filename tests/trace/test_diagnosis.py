@@ -90,6 +90,10 @@ def test_gates_are_found_by_what_they_do_and_not_by_their_name():
     gru = tg.diagnose(last_state(nn.GRUCell(4, 16, rng=0), 40).sum())
     assert "z multiplies h from step to step" in str(gru)
     assert "nn.GRUCell" not in str(gru)
+    textbook = str(tg.diagnose(last_state(nn.GRUCell(4, 16, reset_after=False, rng=0), 40).sum()))
+    assert "z multiplies h from step to step" in textbook
+    assert "larger bias of z" in textbook
+    assert "r multiplies h" not in textbook  # it does, but what comes of it goes through weights
 
 
 def test_a_model_without_time_is_not_called_broken():
@@ -254,6 +258,7 @@ def test_no_path_exactly_0_underflow_overflow_and_not_a_number_are_said_in_diffe
     for word, text in said.items():
         assert {other for other in said if other in text} == {word}
     assert "From step 19 on back in time the gradient is exactly 0" in said["exactly 0"]
+    assert "Until then the gradient is healthy from end to end of 19 steps" in said["exactly 0"]
     assert "At step 22 it is too small for float64, whose numbers end at 10^-323" in said["underflows"]
     assert "At step 23 it is too large for float64, whose numbers end at 10^308" in said["overflows"]
     assert tg.diagnose(chain(dead)).verdict == "zero"
@@ -286,7 +291,7 @@ def test_of_gates_the_geometric_mean_is_given_and_the_units_that_stay_open():
     mean = (0.999 * 0.1**31) ** (1 / 32)
     assert f"f multiplies c from step to step, by {mean:.3g} in the geometric mean" in found
     assert f"halves a gradient in {tg.half_life(gates):.1f} steps" in found
-    assert "1 of 32 units stay open (they let 1 % or more through over all 39 steps)" in found
+    assert "1 of 32 units stay open (they let 1 % or more through over all their 39 steps)" in found
     assert f"the most open lets {0.999**39:.2g} through" in found
     assert "64 units" in str(tg.diagnose(gated(np.stack([gates, gates]))))
 

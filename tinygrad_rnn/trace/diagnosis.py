@@ -263,8 +263,9 @@ def _over_all(verdict: str, begin: _Point, end: _Point, rate: float, way: list[_
     verb = {"vanishing": "vanishes", "exploding": "explodes"}.get(
         verdict, f"is healthy from end to end of {steps} steps"
     )
+    whole = "Until then the" if way[-1].lag > end.lag else "The"
     said = (
-        f"The gradient {verb}: from step {begin.step} back to step {end.step} its norm changes by a factor of "
+        f"{whole} gradient {verb}: from step {begin.step} back to step {end.step} its norm changes by a factor of "
         f"{_number(change)}, which is {_number(rate)} a step"
     )
     if verdict == "vanishing":

@@ -23,47 +23,60 @@ class Gate:
     """A named tensor that multiplies a state on its way from one step to the next, such as f of an LSTM.
 
     mean: the geometric mean, since the gradient meets the product. products: by unit, that of its gates at all steps.
-    steps: how many those are.
+    steps: how many those are, fewest and most, since layers may differ.
     """
 
     name: str
     state: str
     mean: float
     products: Array
-    steps: int
+    steps: tuple[int, int]
 
     def __str__(self) -> str:
         life = half_life(np.float64(self.mean))
         alone = f"which alone halves a gradient in {life:.1f} steps" if life < math.inf else "which lets all through"
+        steps = " to ".join(map(str, dict.fromkeys(self.steps)))
         open_ones = np.count_nonzero(self.products >= OPEN)
         return (
             f"{self.name} multiplies {self.state} from step to step, by {self.mean:.3g} in the geometric mean, {alone}"
             f"; {open_ones} of {self.products.size} units stay open (they let 1 % or more "
-            f"through over all {self.steps} steps), and the most open lets {self.products.max():.2g} through."
+            f"through over all their {steps} steps), and the most open lets {self.products.max():.2g} through."
         )
 
 
 def gates_of(order: dict[int, Any]) -> list[Gate]:
     """Found in the graph, whatever their name: what a sigmoid gives, as the other factor of a product with a state of
-    another step. Those of all layers and directions together; a unit of each row of a batch is one of its own."""
+    another step, where a sum or a name makes a new state of the product: not r of a GRU, whose product meets weights.
+
+    Those of all layers and directions together; a unit of each row of a batch is one of its own.
+    """
+    sums = (
+        node for node in order.values() if node.primitive is not None and node.primitive.name in ("add", "subtract")
+    )
+    summed = {x.index for node in sums for x in node.inputs}
     logs: dict[tuple[str, str], dict[tuple[str, tuple[int, ...]], list[Any]]] = {}  # -> scope, shape -> [sum, steps]
     for node in order.values():
-        if node.primitive is not None and node.primitive.name == "multiply":
+        if node.primitive is not None and node.primitive.name == "multiply" and (node.index in summed or node.name):
             for state, gate in (node.inputs, node.inputs[::-1]):
-                squashed = gate.primitive is not None and gate.primitive.name == "sigmoid"
-                if state.name and gate.name and squashed and gate.size and crosses(state, node):
+                if state.name and gate.name and gate.size and _is_sigmoid(gate) and crosses(state, node):
                     with np.errstate(divide="ignore"):
                         log = np.log(gate.value, dtype=np.float64)
                     layers = logs.setdefault((gate.name, state.name), {})
                     so_far = layers.setdefault((node.place.scope, gate.shape), [0.0, 0])
                     so_far[:] = so_far[0] + log, so_far[1] + 1
-    found = []
-    for names, layers in logs.items():
-        total = sum(float(np.sum(log)) for log, _ in layers.values())
-        count = sum(np.size(log) * steps for log, steps in layers.values())
-        products = np.exp(np.concatenate([np.ravel(log) for log, _ in layers.values()]))
-        found.append(Gate(*names, math.exp(total / count), products, max(steps for _, steps in layers.values())))
-    return found
+    return [_gate(*names, list(layers.values())) for names, layers in logs.items()]
+
+
+def _is_sigmoid(x: Any) -> bool:
+    return x.primitive is not None and x.primitive.name == "sigmoid"
+
+
+def _gate(name: str, state: str, layers: list[list[Any]]) -> Gate:
+    """layers: of each, the sum over the steps of the gates' logarithms, and how many steps."""
+    mean = sum(float(np.sum(log)) for log, _ in layers) / sum(log.size * steps for log, steps in layers)
+    products = np.exp(np.concatenate([np.ravel(log) for log, _ in layers]))
+    counts = [steps for _, steps in layers]
+    return Gate(name, state, math.exp(mean), products, (min(counts), max(counts)))
 
 
 def recurrent_weights(order: dict[int, Any]) -> list[Tensor]:
