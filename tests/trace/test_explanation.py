@@ -1,9 +1,13 @@
 """The formula with numbers: each term is that of the ledger, and every bound holds."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tests.trace import brute_force
+from tests.trace.test_random_graphs import graph as random_program
 from tests.trace.test_routes import gru, lstm, relative, rnn, stacked
 from tinygrad_rnn import nn
 
@@ -189,3 +193,32 @@ def test_a_state_or_a_source_without_elements_is_not_explained():
         h = (w * h).named("h")
     with pytest.raises(ValueError, match=r"«h», .* has no elements"):
         tg.trace_gradient(h.sum(), to=w).explain()
+
+
+def test_a_source_that_is_a_state_itself_is_where_the_paths_begin():
+    _, _, _, losses = rnn(6)
+    states = {n.place.step: n for n in brute_force.ancestors(losses[-1]) if n.name == "h"}
+    for t in (0, 3, 4):
+        explanation = tg.trace_gradient(losses[-1], to=states[t]).explain()
+        assert explanation.difference < 1e-12
+        assert [term.step for term in explanation.terms if term.connected] == [t + 1]
+
+
+def test_a_weight_that_the_loss_uses_too_is_not_explained_by_half():
+    cell, h = nn.RNNCell(2, 3, rng=0), tg.Tensor(np.ones(3))
+    for _, x in tg.steps(np.ones((4, 2))):
+        h = cell(x, h)
+    with pytest.raises(ValueError, match=r"the result of matmul .* leads to the loss by way of no state"):
+        tg.trace_gradient((cell.weight_hh @ h).sum(), to=cell.weight_hh).explain()
+
+
+def test_of_random_programs_an_explanation_is_right_or_refused():
+    right = 0
+    for seed in range(1500):
+        losses, sources = random_program(np.random.default_rng(seed))
+        for source in sources[:2]:
+            with contextlib.suppress(RuntimeError, ValueError):
+                explanation = tg.trace_gradient(losses[-1], to=source).explain()
+                assert explanation.difference < 1e-9, seed
+                right += 1
+    assert right > 20

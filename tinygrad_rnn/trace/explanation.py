@@ -106,6 +106,7 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
             f"{steps[-1]}: {_ONE}"
         )
     check_elements((source, *states[steps[-1]]))
+    _check_met(paths, [x for state in states.values() for x in state])
     check_no_way_round(
         paths.order,
         [states[t] for t in steps],
@@ -150,6 +151,21 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
     return Explanation(source.name or "theta", names, tuple(terms), total, gradient)
 
 
+def _check_met(paths: Paths, states: list[Tensor]) -> None:
+    """Raises ValueError where a path from the source to the loss meets no state: it would be in no term."""
+    walls, losses = {x.index for x in states}, {loss.index for loss in paths.losses}
+    unmet: dict[int, Any] = {}  # by node: the use of the source from which it is reached
+    for consumer, _, x in reversed(list(paths.edges())):
+        use = consumer if x is paths.source else unmet.get(x.index)
+        if use is not None and consumer.index not in walls:
+            unmet[consumer.index] = use
+            if consumer.index in losses:
+                raise ValueError(
+                    f"{describe(use)}, uses {describe(paths.source)}, and leads to the loss by way of no state: "
+                    "explain() has no term for that, while ledger() counts it as a use at its step"
+                )
+
+
 def _called(x: Tensor, state: State) -> str:
     """Its name, and its scope where that tells it apart."""
     alone = [one.name for one in state].count(x.name) == 1
@@ -157,7 +173,10 @@ def _called(x: Tensor, state: State) -> str:
 
 
 def _states(paths: Paths) -> dict[int, State]:
-    """By step: the tensors that cross to another step; at the last, those of the same names and scopes."""
+    """By step: the tensors that cross to another step; at the last, those of the same names and scopes.
+
+    Where the source is one of them, it is where the paths begin, and no state on them.
+    """
     if all(node.place.step is None for node in paths.order.values()):
         raise ValueError("no operation is at a time step: put the loop into `for t, x in tg.steps(xs):`")
     edges = [(x, consumer) for consumer, _, x in paths.edges() if crosses(x, consumer)]
@@ -182,13 +201,17 @@ def _states(paths: Paths) -> dict[int, State]:
     found: dict[int, dict[tuple[str, str], Tensor]] = {}
     for node in paths.order.values():
         key = node.name, node.place.scope
-        if key in crossing and node.place.step is not None:
+        if key in crossing and node.place.step is not None and node is not paths.source:
             if key in found.setdefault(node.place.step, {}):
                 raise ValueError(
                     f"two tensors at step {node.place.step} are called {node.name!r} in the same scope, so which is "
                     "the state? Make each layer in a scope of its own: with tg.scope(...)"
                 )
             found[node.place.step][key] = node
+    if not found:
+        raise ValueError(
+            f"no named state lies between {describe(paths.source)}, and the loss, so there is no sum over steps"
+        )
     return {step: tuple(by_key[key] for key in sorted(by_key)) for step, by_key in sorted(found.items())}
 
 
