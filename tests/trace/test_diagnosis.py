@@ -201,6 +201,20 @@ def test_the_verdict_is_that_of_the_whole_way_wherever_on_it_the_factors_are(nam
     assert gone is None or f"left at lag {gone} and beyond, from step {39 - gone} back" in str(found)
 
 
+def test_the_way_begins_with_the_derivatives_by_h_and_c_apart():
+    """At the last step, too, h and c are coordinates of their own, though h is made of c."""
+    rng = np.random.default_rng(0)
+    cell, a, b = nn.LSTMCell(4, 16, rng=rng), rng.normal(size=16), rng.normal(size=16)
+    h = c = tg.Tensor(np.zeros(16))
+    for _, x in tg.steps(rng.normal(size=(30, 4))):
+        h, c = cell(x, (h, c))
+    found = tg.diagnose((h * a).sum() + (c * b).sum())
+    begin = math.hypot(np.linalg.norm(a), np.linalg.norm(b))
+    assert math.log10(found.factor) * 29 == pytest.approx(found.log10_crossing[0] - math.log10(begin), rel=1e-12)
+    whole = math.hypot(*(10 ** found.by_name[name][0] for name in "hc"))
+    assert found.log10_crossing[0] == pytest.approx(math.log10(whole), rel=1e-12)
+
+
 def test_what_happens_between_the_ends_of_the_way_is_said():
     assert "at step 19, it is as small as 10^-20.0 times" in str(tg.diagnose(chain([10.0] * 20 + [0.1] * 20)))
     assert "at step 19, it is as large as 10^20.0 times" in str(tg.diagnose(chain([0.1] * 20 + [10.0] * 20)))
