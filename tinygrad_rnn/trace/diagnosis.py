@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..engine.sweep import describe, sweep, tape
+from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor, seed_of
-from .automaton import crosses
-from .measure import norms_over
-from .oversights import after_the_loop, is_running_sum, last_steps, states_not_handed_on, warnings_about
+from .oversights import states_not_handed_on, warnings_about
 from .reading import LOOP
 from .recurrence import Gate, gates_of, recurrent_weights
-from .scaled import Scaled, added, sweep_scaled, unscaled
+from .way_back import Logs, Point, WayBack, way_back
 from .zeros import zeros
 
-Array = npt.NDArray[Any]
-Logs = dict[int, float]  # by step
 MUCH = 2.0  # decades: by a factor of 100 the gradient may change, over the whole way, and still be called healthy
 
 
@@ -67,167 +62,28 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
         seed_of(one, None)
     order = tape(losses)
     steps = sorted({node.place.step for node in order.values() if node.place.step is not None})
-    found = _crossings(order, losses)
-    if not found.logs:
+    way = way_back(order, losses)
+    if not way.entering:
         verdict = "one step" if steps in ([], [0]) else "broken"
         return Diagnosis(verdict, math.nan, {}, {}, (_why_nothing_crosses(steps),))
-    way = _way(found)
-    verdict, factor, sentences = _judged(way, order, losses)
+    verdict, factor, sentences = _judged(way.points, order, losses)
     if verdict != "not finite":
         half_broken, gates = states_not_handed_on(order), gates_of(order)
         sentences = [
             *half_broken,
             *sentences,
-            *_out_of_range(way, losses[0].dtype),
-            *found.said,
-            *_along(found),
+            *_out_of_range(way.points, losses[0].dtype),
+            *_others(way),
+            *_along(way),
             *_cut(steps),
             *map(str, gates),
             *([] if half_broken else _advice(verdict, gates, order)),
             *(f"Warning: {sentence}" for sentence in warnings_about(order, losses)),
         ]
-    return Diagnosis(verdict, factor, found.logs, found.by_name, tuple(sentences))
+    return Diagnosis(verdict, factor, way.entering, way.by_name, tuple(sentences))
 
 
-@dataclass(frozen=True)
-class _Crossings:
-    """last: the step of the loss. start: log10 of |dL/ds_last|, or None where that is not known.
-
-    logs, by_name: as in a Diagnosis. said: a sentence where there are losses that were left out.
-    """
-
-    last: int
-    start: float | None = None
-    logs: Logs = field(default_factory=dict)
-    by_name: dict[str, Logs] = field(default_factory=dict)
-    said: tuple[str, ...] = ()
-
-
-def _crossings(order: dict[int, Any], losses: tuple[Tensor, ...]) -> _Crossings:
-    """What flows from step to step, of the gradient of the last loss alone."""
-    latest = max if _leads_forward(order) else min  # a network that only runs backwards ends at its first step
-    ends = last_steps(order, latest)
-    last = latest((ends[loss.index] for loss in losses if loss.index in ends), default=-1)
-    seeds: dict[int, Array] = {}
-    for loss in losses:
-        if ends.get(loss.index, -1) == last:
-            seeds[loss.index] = seeds.get(loss.index, 0.0) + np.ones((1, *loss.shape), loss.dtype)
-    left_out = _from_other_losses(order, losses, last)
-
-    arrived: dict[int, list[Scaled]] = {}  # by the state that is entered: what comes from other steps
-
-    def cross(consumer: Any, slot: int, part: Scaled) -> Scaled:
-        if (consumer.index, slot) in left_out:
-            return np.zeros_like(part[0]), part[1]
-        if crosses(consumer.inputs[slot], consumer):
-            arrived.setdefault(consumer.inputs[slot].index, []).append(part)
-        return part
-
-    sweep_scaled(order, unscaled(seeds), (), dict.fromkeys(order, cross))
-    at: dict[int, list[float]] = {}
-    by_name: dict[str, dict[int, list[float]]] = {}
-    for index, parts in sorted(arrived.items()):
-        step, name = order[index].place.step, order[index].name or "_"
-        log = _log10_of(parts[0] if len(parts) == 1 else added(parts))
-        at.setdefault(step, []).append(log)
-        by_name.setdefault(name, {}).setdefault(step, []).append(log)
-    states = {(order[index].name, order[index].place.scope) for index in arrived if order[index].name}
-    several = left_out or len(seeds) < len({loss.index for loss in losses})
-    said = f"That is the gradient of the last loss, at step {last}, alone: those of other steps would hide it."
-    return _Crossings(
-        last,
-        _start(order, seeds, states, last, left_out) if states else None,
-        _together(at),
-        {name: _together(found) for name, found in by_name.items()},
-        (said,) if several else (),
-    )
-
-
-def _leads_forward(order: dict[int, Any]) -> bool:
-    edges = ((x, node) for node in order.values() for x in node.inputs if x.index in order and crosses(x, node))
-    return any(x.place.step < node.place.step for x, node in edges)
-
-
-def _from_other_losses(order: dict[int, Any], losses: tuple[Tensor, ...], last: int) -> set[tuple[int, int]]:
-    """The edges (consumer, slot) by which a sum of losses reads other steps than the last."""
-    outside = {node.index for loss in losses for node in after_the_loop(order, loss)}
-    into_others, carried, states = set(), set(), False
-    for node in order.values():
-        for slot, x in enumerate(node.inputs):
-            if x.index not in order:
-                continue
-            if node.index in outside and x.place.step not in (None, last):
-                into_others.add((node.index, slot))
-            elif is_running_sum(x, node):
-                carried.add((node.index, slot))
-            else:
-                states = states or crosses(x, node)
-    return into_others | carried if states else into_others  # or what looks like a sum is the only state there is
-
-
-def _start(
-    order: dict[int, Any],
-    seeds: dict[int, Array],
-    states: set[tuple[str | None, str]],
-    last: int,
-    left_out: set[tuple[int, int]],
-) -> float | None:
-    """log10 of |dL/ds_last|. The tensors of the state are coordinates of their own: what flows on from one of them,
-    from h to the c that it was made of, is not counted again."""
-    ends = [x for x in order.values() if x.place.step == last and (x.name, x.place.scope) in states]
-    if not ends:
-        return None
-    walls = {x.index for x in ends}
-
-    def straight(consumer: Any, slot: int, part: Array) -> Array | None:
-        on = consumer.index in walls or (consumer.index, slot) in left_out or crosses(consumer.inputs[slot], consumer)
-        return None if on else part
-
-    there = tape([order[index] for index in seeds], ends)
-    begin = {index: seed[0] for index, seed in seeds.items() if index in there}
-    found = sweep(there, begin, walls, dict.fromkeys(there, straight))
-    return _hypotenuse([_log10_of((part[None], np.zeros(1, np.int64))) for part in found.values()])
-
-
-def _together(logs: dict[int, list[float]]) -> Logs:
-    """By step: log10 of the norm of what has these norms side by side."""
-    return {step: _hypotenuse(logs[step]) for step in sorted(logs)}
-
-
-def _hypotenuse(logs: list[float]) -> float:
-    top = max(logs, default=-math.inf)
-    if len(logs) == 1 or not math.isfinite(top):
-        return math.nan if any(map(math.isnan, logs)) else top
-    return top + math.log10(math.fsum(10 ** (2 * (log - top)) for log in logs)) / 2
-
-
-def _log10_of(part: Scaled) -> float:
-    """log10 of the norm of one row."""
-    (norm,), (exponent,) = norms_over(part[0], 1).tolist(), part[1].tolist()
-    return math.log10(norm) - exponent * math.log10(2) if norm > 0 else math.nan if math.isnan(norm) else -math.inf
-
-
-class _Point(NamedTuple):
-    """How large dL/ds is at a step, and how many steps from the last that is."""
-
-    lag: int
-    step: int
-    log: float
-
-
-def _way(found: _Crossings) -> list[_Point]:
-    """From the last step to the farthest. Where it leads both ways in time, at each lag the larger of the two."""
-    points: dict[int, _Point] = {}
-    for step, log in found.logs.items():
-        lag = abs(found.last - step)
-        if lag not in points or not log <= points[lag].log:
-            points[lag] = _Point(lag, step, log)
-    if found.start is not None:
-        points[0] = _Point(0, found.last, found.start)
-    return [points[lag] for lag in sorted(points)]
-
-
-def _judged(way: list[_Point], order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[str, float, list[str]]:
+def _judged(way: list[Point], order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[str, float, list[str]]:
     """The verdict, the factor a step, and the sentences that say why."""
     for point in way:
         if math.isnan(point.log) or point.log == math.inf:
@@ -258,7 +114,7 @@ def _judged(way: list[_Point], order: dict[int, Any], losses: tuple[Tensor, ...]
     return "zero" if dead else verdict, _power(rate), sentences
 
 
-def _over_all(verdict: str, begin: _Point, end: _Point, rate: float, way: list[_Point]) -> str:
+def _over_all(verdict: str, begin: Point, end: Point, rate: float, way: list[Point]) -> str:
     change, steps = end.log - begin.log, end.lag - begin.lag
     verb = {"vanishing": "vanishes", "exploding": "explodes"}.get(
         verdict, f"is healthy from end to end of {steps} steps"
@@ -279,7 +135,7 @@ def _over_all(verdict: str, begin: _Point, end: _Point, rate: float, way: list[_
     return f"{said}."
 
 
-def _on_the_way(alive: list[_Point]) -> list[str]:
+def _on_the_way(alive: list[Point]) -> list[str]:
     """Where it is much larger or much smaller than at both ends."""
     begin, end = alive[0], alive[-1]
     peak, low = max(alive, key=lambda point: point.log), min(alive, key=lambda point: point.log)
@@ -292,14 +148,14 @@ def _on_the_way(alive: list[_Point]) -> list[str]:
     return found
 
 
-def _dies(point: _Point, order: dict[int, Any], losses: tuple[Tensor, ...]) -> str:
+def _dies(point: Point, order: dict[int, Any], losses: tuple[Tensor, ...]) -> str:
     """The sentence on a gradient that is exactly 0 from a step on, with the reason where that can be told."""
     states = [x for x in order.values() if x.place.step == point.step]
     born = [zero for zero in zeros(losses, tape(losses, states)) if "underflowed" not in zero.why]
     return f"From step {point.step} on back in time the gradient is exactly 0" + (f": {born[-1]}." if born else ".")
 
 
-def _out_of_range(way: list[_Point], dtype: Any) -> list[str]:
+def _out_of_range(way: list[Point], dtype: Any) -> list[str]:
     """Where the gradient is there, but backward() cannot give it."""
     info, found = np.finfo(dtype), []
     low, high = (float(np.log10(np.longdouble(x))) for x in (info.smallest_subnormal, info.max))
@@ -343,9 +199,15 @@ def _cut(steps: list[int]) -> list[str]:
     return [f"No step before {steps[0]} leads to the loss: was the state detached there?"]
 
 
-def _along(found: _Crossings) -> list[str]:
+def _others(way: WayBack) -> list[str]:
+    if not way.others:
+        return []
+    return [f"That is the gradient of the last loss, at step {way.last}, alone: those of other steps would hide it."]
+
+
+def _along(way: WayBack) -> list[str]:
     """Along which states it goes: half-way, and over all step boundaries."""
-    logs, by_name = found.logs, found.by_name
+    logs, by_name = way.entering, way.by_name
     if max(logs.values()) == -math.inf:
         return []
     middle = sorted(logs)[len(logs) // 2]
