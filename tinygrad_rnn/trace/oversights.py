@@ -173,8 +173,8 @@ def _is_gate(x: Any) -> bool:
 
 
 def _behind_weights(order: dict[int, Any], first: int, crossing: set[Key]) -> dict[Key, Any]:
-    """By landmark, a product at whose steps, and in whose scope, one tensor of its shape meets weights every time."""
-    read: dict[int, tuple[Any, dict[str, set[int]]]] = {}  # by tensor: it, and the steps at which a scope reads it
+    """By landmark, a product in whose scope one tensor of its shape meets weights at every step."""
+    read: dict[tuple[int, str], tuple[Any, set[int]]] = {}  # by tensor and scope: it, and the steps that read it
     steps: dict[str, set[int]] = {}
     leads: set[int] = set()  # to a state that crosses, within its step
     for node in reversed(order.values()):
@@ -184,15 +184,15 @@ def _behind_weights(order: dict[int, Any], first: int, crossing: set[Key]) -> di
         if node.index in leads or _key(node) in crossing:
             leads.update(x.index for x in node.inputs if x.place.step == node.place.step)
         for x in _constants_before_weights(node, first):
-            read.setdefault(x.index, (x, {}))[1].setdefault(node.place.scope, set()).add(node.place.step)
+            read.setdefault((x.index, node.place.scope), (x, set()))[1].add(node.place.step)
+    always = [(x, scope) for (_, scope), (x, at) in read.items() if len(at) > 1 and at == steps[scope]]
     return {
         _key(node): x
         for node in order.values()
         if node.name is not None and node.primitive is not None and node.primitive.name == "multiply"
         if node.place.step is not None and node.index not in leads and _key(node) not in crossing
-        for x, by_scope in read.values()
-        if x.shape == node.shape and len(steps[node.place.scope]) > 1
-        if by_scope.get(node.place.scope) == steps[node.place.scope]
+        for x, scope in always
+        if x.shape == node.shape and scope == node.place.scope
     }
 
 
