@@ -107,14 +107,23 @@ def test_tau_and_the_state_are_said_in_every_format():
         assert "here (c, h)" in said
 
 
-def test_names_are_escaped_in_latex():
-    w = tg.Tensor(np.eye(2) * 0.5, requires_grad=True, name="W_{h}^50%")
+@pytest.mark.parametrize(
+    ("name", "in_math", "in_text"),
+    [
+        ("W", "W", "W"),
+        ("bias_ih", r"\mathrm{bias\_ih}", r"bias\_ih"),
+        ("W_{h}^50%", r"\mbox{W\_\{h\}\textasciicircum{}50\%}", r"W\_\{h\}\textasciicircum{}50\%"),
+    ],
+)
+def test_names_are_escaped_in_latex(name, in_math, in_text):
+    w = tg.Tensor(np.eye(2) * 0.5, requires_grad=True, name=name)
     h = tg.Tensor(np.ones(2))
     for _ in tg.steps(range(3)):
         h = np.tanh(w @ h).named("h_t")
     said = tg.trace_gradient(h.sum(), to=w).explain().render("latex")
-    assert r"\mathrm{W\_\{h\}\textasciicircum{}50\%}" in said
-    assert r"here h\_t" in said
+    assert rf"\frac{{\partial L}}{{\partial {in_math}}}" in said
+    assert f"by the use of {in_text} at step $i$ alone" in said
+    assert r"here h\_t;" in said
 
 
 def test_a_product_that_underflows_says_so():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -244,15 +244,31 @@ def _formula(e: Explanation) -> str:
     return f"dL/d{e.source} = sum over i of dL/ds_tau . ds_tau/ds_i . d+s_i/d{e.source}"
 
 
-def _legend(e: Explanation) -> list[str]:
+@dataclass(frozen=True)
+class _Letters:
+    """How a format writes the letters of the formula, and what is plain text in others."""
+
+    i: str = "i"
+    s_i: str = "s_i"
+    direct: str = "d+s_i"
+    tau: str = "tau"
+    text: Callable[[str], str] = str
+
+
+_PLAIN = _Letters()
+
+
+def _legend(e: Explanation, letters: _Letters = _PLAIN) -> list[str]:
     """What the letters and the columns mean, and which steps have no row."""
+    i, source = letters.i, letters.text(e.source)
     said = [
-        f"s_i is the state after step i, here {_state(e)}; tau = {e.terms[0].step} is the step of the loss L.",
-        f"d+s_i is the direct part, by the use of {e.source} at step i alone, the state before it held fixed.",
+        f"{letters.s_i} is the state after step {i}, here {letters.text(_state(e))}; {letters.tau} = {e.terms[0].step} "
+        "is the step of the loss L.",
+        f"{letters.direct} is the direct part: by the use of {source} at step {i} alone, the state before held fixed.",
         "bound: the product of the spectral norms of the three; norm: that of the term itself, which is never larger.",
     ]
     if not all(term.connected for term in e.terms):
-        said.append(f"A step without a row does not use {e.source}, so no path begins there.")
+        said.append(f"A step without a row does not use {source}, so no path begins there.")
     return said
 
 
@@ -294,13 +310,13 @@ def _latex(e: Explanation) -> str:
     )
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in _rows(e)]
     begin = [r"\begin{tabular}{" + "r" * len(titles) + "}", " & ".join(titles) + r" \\", r"\hline"]
-    legend = [_escaped(said).replace(r"s\_i", "$s_i$").replace("d+$", r"$\partial^{+}") for said in _legend(e)]
-    legend = [said.replace("tau =", r"$\tau$ =") for said in legend]
-    return "\n".join([formula, *legend, "", *begin, *rows, r"\end{tabular}", "", _escaped(_checked(e))])
+    return "\n".join([formula, *_legend(e, _LATEX), "", *begin, *rows, r"\end{tabular}", "", _escaped(_checked(e))])
 
 
 def _in_math(name: str) -> str:
-    return name if len(name) == 1 and name.isalpha() else r"\mathrm{" + _escaped(name) + "}"
+    if len(name) == 1 and name.isalpha():
+        return name
+    return (r"\mathrm{" if re.fullmatch(r"\w+", name) else r"\mbox{") + _escaped(name) + "}"
 
 
 def _escaped(text: str) -> str:
@@ -314,4 +330,5 @@ def _cell(text: str) -> str:
     return re.sub(r"10\^(-?\d+)", r"$10^{\1}$", text).replace("%", r"\%")
 
 
+_LATEX = _Letters("$i$", "$s_i$", r"$\partial^{+} s_i$", r"$\tau$", _escaped)
 _RENDERERS = {"text": _text, "markdown": _markdown, "latex": _latex}
