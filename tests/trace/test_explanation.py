@@ -231,3 +231,11 @@ def test_of_random_programs_an_explanation_is_right_or_refused():
                 assert explanation.difference < 1e-9, seed
                 right += 1
     assert right > 20
+
+
+def test_a_last_state_of_another_name_is_said_to_be_that():
+    w, h = tg.Tensor(np.eye(2), requires_grad=True), tg.Tensor(np.ones(2))
+    for t, _ in tg.steps(range(4)):
+        h = np.tanh(w @ h).named("last" if t == 3 else "h")
+    with pytest.raises(ValueError, match=r"of step 3, and the last state .* after step 2, h: .* give it the same"):
+        tg.trace_gradient(h.sum(), to=w).explain()

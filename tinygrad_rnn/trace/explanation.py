@@ -88,17 +88,24 @@ class Explanation:
 
 
 def explain(paths: Paths, gradient: Array) -> Explanation:
-    """Compute every factor of the formula for one loss and a source that is used at every step.
+    """Compute every factor of the formula for one loss and a weight, an input or a state.
 
-    Raises ValueError for several losses, for a source used outside the steps, and where no state crosses.
+    Raises ValueError for losses of several steps, where no state crosses or one without a name does, and where a path
+    meets no state or goes round one: such a path would be in no term.
     """
     if len(paths.losses) != 1:
         raise ValueError(f"explain() is about one loss, and these are {len(paths.losses)}: {_ONE}")
     (loss,), source = paths.losses, paths.source
     states = _states(paths)
     steps = sorted(states)
-    if last_steps(paths.order).get(loss.index) != steps[-1]:
-        raise ValueError("explain() needs a loss that depends on the state after the last step")
+    last = last_steps(paths.order).get(loss.index)
+    if last != steps[-1]:
+        names = ", ".join(_called(x, states[steps[-1]]) for x in states[steps[-1]])
+        raise ValueError(
+            f"the loss is of step {last}, and the last state on the way there is that after step {steps[-1]}, {names}: "
+            "explain() is about a loss that reads the state after its own step. If that state has another name, give "
+            'it the same, .named("h")'
+        )
     others = steps_read(paths.order, loss) - {steps[-1]}
     if others:
         raise ValueError(
