@@ -53,5 +53,5 @@ def _carried(segments: Segments, stop: Stop, begin: Scaled, to: Stop | None) -> 
         return np.zeros_like(part[0]), part[1]  # not None: other ways may lead on from there
 
     tape = dict(sorted((ways.tape | {source.index: source}).items()))
-    sweep_scaled(tape, {stop[0]: begin}, cut)
+    sweep_scaled(tape, {stop[0]: begin}, (), dict.fromkeys(tape, cut))
     return found
