@@ -98,13 +98,13 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
     (loss,), source = paths.losses, paths.source
     states = _states(paths)
     steps = sorted(states)
+    names = tuple(_called(x, states[steps[-1]]) for x in states[steps[-1]])
     last = last_steps(paths.order).get(loss.index)
     if last != steps[-1]:
-        names = ", ".join(_called(x, states[steps[-1]]) for x in states[steps[-1]])
         raise ValueError(
-            f"the loss is of step {last}, and the last state on the way there is that after step {steps[-1]}, {names}: "
-            "explain() is about a loss that reads the state after its own step. If that state has another name, give "
-            'it the same, .named("h")'
+            f"the loss is of step {last}, and the last state on the way there is that after step {steps[-1]}, "
+            f"{', '.join(names)}: explain() is about a loss that reads the state after its own step. If that state has "
+            'another name, give it the same, .named("h")'
         )
     others = steps_read(paths.order, loss) - {steps[-1]}
     if others:
@@ -154,7 +154,6 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
                 contribution=contribution,
             )
         )
-    names = tuple(_called(x, states[steps[-1]]) for x in states[steps[-1]])
     return Explanation(source.name or "theta", names, tuple(terms), total, gradient)
 
 

@@ -36,11 +36,11 @@ class Gate:
         life = half_life(np.float64(self.mean))
         alone = f"which alone halves a gradient in {life:.1f} steps" if life < math.inf else "which lets all through"
         steps = " to ".join(map(str, dict.fromkeys(self.steps)))
-        open_ones = np.count_nonzero(self.products >= OPEN)
+        still_open = f"{np.count_nonzero(self.products >= OPEN)} of {self.products.size} units stay open"
         return (
-            f"{self.name} multiplies {self.state} from step to step, by {self.mean:.3g} in the geometric mean, {alone}"
-            f"; {open_ones} of {self.products.size} units stay open (they let 1 % or more "
-            f"through over all their {steps} steps), and the most open lets {self.products.max():.2g} through."
+            f"{self.name} multiplies {self.state} from step to step, by {self.mean:.3g} in the geometric mean, "
+            f"{alone}; {still_open} (they let 1 % or more through over all their {steps} steps), and the "
+            f"most open lets {self.products.max():.2g} through."
         )
 
 
@@ -50,10 +50,10 @@ def gates_of(order: dict[int, Any]) -> list[Gate]:
 
     Those of all layers and directions together; a unit of each row of a batch is one of its own.
     """
-    sums = (
-        node for node in order.values() if node.primitive is not None and node.primitive.name in ("add", "subtract")
-    )
-    summed = {x.index for node in sums for x in node.inputs}
+    summed: set[int] = set()
+    for node in order.values():
+        if node.primitive is not None and node.primitive.name in ("add", "subtract"):
+            summed.update(x.index for x in node.inputs)
     logs: dict[tuple[str, str], dict[tuple[str, tuple[int, ...]], list[Any]]] = {}  # -> scope, shape -> [sum, steps]
     for node in order.values():
         if node.primitive is not None and node.primitive.name == "multiply" and (node.index in summed or node.name):
