@@ -8,6 +8,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.trace import brute_force
+from tests.trace.test_any_cell import coupled_lstm, parameters, peephole_lstm
 from tinygrad_rnn import nn
 
 
@@ -346,6 +347,20 @@ def test_of_two_states_the_one_that_is_not_handed_on_is_named(handed_on, left, b
         assert f"shape {(*batch, 16)}" in sentence
     right = lstm_that_hands_on("both", batch=batch, learned=learned)
     assert NOT_READ not in str(tg.diagnose(right[-1].sum()))
+
+
+@pytest.mark.parametrize("cell", [peephole_lstm, coupled_lstm])
+@pytest.mark.parametrize(("handed_on", "left"), [("h", "c"), ("c", "h"), ("both", None)])
+def test_so_it_is_in_a_cell_that_reads_its_input_and_its_state_side_by_side(cell, handed_on, left):
+    rng = np.random.default_rng(0)
+    p = parameters(rng, **dict.fromkeys(["Wi", "Wf", "Wg", "Wo"], (2, 4)), **dict.fromkeys(["pi", "pf", "po"], (2,)))
+    h0, c0 = (tg.Tensor(rng.normal(size=2)) for _ in "hc")
+    h, c = h0, c0
+    for _, x in tg.steps([tg.Tensor(x, requires_grad=True) for x in rng.normal(size=(6, 2))]):
+        h, c = cell(p, x, {"h": (h, c0), "c": (h0, c), "both": (h, c)}[handed_on])
+    said = [sentence for sentence in tg.diagnose(h.sum()).sentences if NOT_READ in sentence]
+    assert len(said) == (left is not None)
+    assert all(f"«{left}»" in sentence for sentence in said)
 
 
 def test_the_layer_whose_state_is_not_handed_on_is_named():
