@@ -377,33 +377,49 @@ def test_the_layer_whose_state_is_not_handed_on_is_named():
 
 
 def handwritten(kind, steps=6, size=4):
-    """Cells with much in them that never crosses, and tensors that every step reads."""
+    """An LSTM with much in it that never crosses, and tensors that every step reads; a loss at each step."""
     rng = np.random.default_rng(0)
     w = [tg.Tensor(rng.normal(size=(size, size)), requires_grad=True) for _ in range(8)]
     b = [tg.Tensor(rng.normal(size=size), requires_grad=True) for _ in range(4)]
     mask, context = tg.Tensor(np.array([2.0, 0.0, 2.0, 2.0])), tg.Tensor(rng.normal(size=size))
+    shorter, w_shorter = tg.Tensor(rng.normal(size=3)), tg.Tensor(rng.normal(size=(size, 3)), requires_grad=True)
     h = c = tg.Tensor(np.zeros(size))
-    for _, x in tg.steps(rng.normal(size=(steps, size))):
-        if kind == "dropout, the same mask at each step":
-            x = (mask * (w[0] @ x).sigmoid()).named("x")
-        if kind == "a context at each step":
+    losses = []
+    for t, x in tg.steps(rng.normal(size=(steps, size))):
+        if kind == "a mask, the same at each step":
+            x = (mask * (w[0] @ x).tanh() + x).named("x")
+        if kind == "a context at each step" or (kind == "a context at some steps" and t % 2):
             x = (w[0] @ context + w[6] @ x).named("a")
+        if kind == "a context of another size":
+            x = (w_shorter @ shorter + w[6] @ x).named("a")
         if kind == "a peephole":
             x = x + b[3] * c
         i, f, o = ((w[k] @ x + w[k + 3] @ h + b[k]).sigmoid().named("ifo"[k]) for k in range(3))
         g = (w[6] @ x + w[7] @ h).tanh().named("g")
-        c = (f * c + i * g).named("c")
-        m = c.tanh().named("m")
-        h = (o * m).named("h")
+        c = (f * c + (i * g).named("u")).named("c")
+        h = (o * c.tanh().named("m")).named("h")
         y = (context * (w[7] @ h).sigmoid() + b[0]).named("y")
-    return y.sum()
+        if kind in ("a context of another size", "a context at some steps"):
+            y = (y.sigmoid() * h).named("gated")
+        losses.append(y.sum())
+    return losses
 
 
 @pytest.mark.parametrize(
-    "kind", ["plain", "dropout, the same mask at each step", "a context at each step", "a peephole"]
+    "kind",
+    [
+        "plain",
+        "a mask, the same at each step",
+        "a context at each step",
+        "a context at some steps",
+        "a context of another size",
+        "a peephole",
+    ],
 )
 def test_gates_outputs_masks_and_contexts_never_cross_and_are_fine(kind):
-    assert NOT_READ not in str(tg.diagnose(handwritten(kind)))
+    losses = handwritten(kind)
+    for loss in (losses[-1], losses):
+        assert NOT_READ not in str(tg.diagnose(loss))
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
