@@ -239,3 +239,17 @@ def test_a_last_state_of_another_name_is_said_to_be_that():
         h = np.tanh(w @ h).named("last" if t == 3 else "h")
     with pytest.raises(ValueError, match=r"of step 3, and the last state .* after step 2, h: .* give it the same"):
         tg.trace_gradient(h.sum(), to=w).explain()
+
+
+def test_bounds_and_the_sum_of_what_underflowed_are_not_0():
+    w, h = tg.Tensor([[0.3]], requires_grad=True, name="W"), tg.Tensor([1.0], requires_grad=True, name="h0")
+    start = h
+    for _ in tg.steps(range(900)):
+        h = (w @ h).named("h")
+    explanation = tg.trace_gradient(h.sum(), to=start).explain()
+    term = explanation.terms[-1]
+    assert term.log10_bound == pytest.approx(900 * np.log10(0.3), rel=1e-12)
+    assert term.log10 <= term.log10_bound + 1e-9
+    table, last = str(explanation).splitlines()[-2:]
+    assert table.count("10^-471 underflowed") == 2
+    assert last.startswith("No number holds the gradient, of norm 10^-471 underflowed")

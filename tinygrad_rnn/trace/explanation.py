@@ -21,7 +21,8 @@ from ..engine.sweep import describe
 from ..engine.tensor import Tensor
 from .automaton import Paths, crosses
 from .jacobians import State, check_elements, check_no_way_round, jacobian_of_step, partial_jacobian
-from .measure import magnitude, norms_over, percent, shares_of
+from .measure import has_a_norm, magnitude, norms_over, percent, shares_of
+from .missing import log10_of_whole
 from .oversights import is_running_sum, last_steps, steps_read
 from .scaled import added, log10_norms
 from .uses import uses_of
@@ -58,16 +59,27 @@ class Term:
         """The product of the norms of the factors, which the norm of the term cannot exceed."""
         return self.loss_by_state * self.state_by_state * self.state_by_source
 
+    @property
+    def log10_bound(self) -> float:
+        """log10 of the bound, also where that underflows; -inf where it is exactly 0."""
+        if not self.loss_by_state or not self.state_by_source:
+            return -math.inf
+        return math.log10(self.loss_by_state) + self.log10_state + math.log10(self.state_by_source)
+
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """The terms, nearest first; their sum; and the gradient that one backward sweep gives."""
+    """The terms, nearest first; their sum; and the gradient that one backward sweep gives.
+
+    log10: of the norm of that gradient, where no number holds it; -inf where it is exactly 0.
+    """
 
     source: str
     states: tuple[str, ...]
     terms: tuple[Term, ...]
     total: Array
     gradient: Array
+    log10: float | None = None
 
     @property
     def difference(self) -> float:
@@ -154,7 +166,8 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
                 contribution=contribution,
             )
         )
-    return Explanation(source.name or "theta", names, tuple(terms), total, gradient)
+    log10 = None if has_a_norm(gradient) else log10_of_whole(paths)
+    return Explanation(source.name or "theta", names, tuple(terms), total, gradient, log10)
 
 
 def _check_met(paths: Paths, states: list[Tensor]) -> None:
@@ -235,7 +248,7 @@ def _rows(e: Explanation) -> Iterable[tuple[str, ...]]:
                 magnitude(term.loss_by_state, none),
                 magnitude(term.state_by_state, term.log10_state),
                 magnitude(term.state_by_source, none),
-                magnitude(term.bound, none),
+                magnitude(term.bound, term.log10_bound),
                 magnitude(term.norm, term.log10),
                 percent(term.share),
                 percent(term.cumulative),
@@ -280,6 +293,13 @@ def _legend(e: Explanation, letters: _Letters = _PLAIN) -> list[str]:
 
 def _checked(e: Explanation) -> str:
     norms = norms_over(np.stack([e.total, e.gradient]), 1)
+    if e.log10 is not None:
+        return (
+            f"No number holds the gradient, of norm {magnitude(float(norms[1]), e.log10)}, so there is no relative "
+            "difference; the powers of ten above are exact."
+            if math.isfinite(e.log10)
+            else "The terms and the gradient of one backward sweep are exactly 0."
+        )
     return (
         f"The terms sum to a gradient of norm {norms[0]:.6g}; one backward sweep gives {norms[1]:.6g}; "
         f"relative difference {e.difference:.1e}."
