@@ -16,6 +16,7 @@ STEP = 5.0  # between the places on a curve that are tried
 MOST = 400  # of them on one piece of a curve: a line over hundreds of steps needs no more
 ON_NODE, ON_NUMBER, ON_CURVE = 1000.0, 400.0, 3.0  # what they cost, against at most 1 for standing off the middle
 CLEAR = 2.0  # between a number and what is beside it
+BROAD = 4.0  # half the width of the broadest line, which a number beside it is to leave free
 
 
 def spots(
@@ -85,14 +86,14 @@ def _cost(
     enough: float,
 ) -> float:
     """How bad a place is. enough: from which it does not matter how much worse."""
-    border = left, low, right, high = _around(at, size)
-    tiles = list(_tiles(border))
-    for tile in tiles:
+    border = _around(at, size)
+    for tile in _tiles(border):
         for other in busy.get(tile, ()):
             off += ON_NODE * _overlap(border, other)
         for other in numbers.get(tile, ()):
             off += ON_NUMBER * _overlap(border, other)
-    for tile in tiles:
+    left, low, right, high = border[0] - BROAD, border[1] - BROAD, border[2] + BROAD, border[3] + BROAD
+    for tile in _tiles((left, low, right, high)):
         if off >= enough:
             break
         for x, y, curve in lines.get(tile, ()):

@@ -17,7 +17,7 @@ from ..views.figure import Edge
 ABOVE, BELOW = 4.0, 13.0  # from a row to the wire above it, and to the wire below it, which must leave room for arrows
 TRACK = 7.0  # between wires that run beside each other
 ENTRY = 8.0  # between wires that arrive at the same side of a node
-STRAIGHT = 3.0  # a wire is not to step up or down by less
+STRAIGHT = 6.0  # a wire that arrives alone is not to step up or down by less
 NUMBERED_ENTRY = 19.0  # the same with numbers on them, if the node is high enough
 
 Way = Literal["side", "row", "top"]
@@ -88,7 +88,8 @@ def plan(
             among = arriving[v, direction]
             end += (among.index(e) - (len(among) - 1) / 2) * _entry(len(among), spare.get(v, 0.0))
         start, end = (end if u in gaps and next_door else start), (start if v in gaps and next_door else end)
-        end = start if arrives == "side" and abs(start - end) < STRAIGHT else end
+        alone = arrives == "side" and len(arriving[v, direction]) == 1
+        end = start if alone and abs(start - end) < STRAIGHT else end
         out, into = (column_of[u], column_of[v] - 1) if direction > 0 else (column_of[u] - 1, column_of[v])
         gutters: tuple[int, ...] = (out, into)
         if next_door:
