@@ -203,13 +203,41 @@ def test_a_gradient_that_is_not_finite_has_no_shares_and_the_plot_says_why(wrong
 def test_the_spectrum_is_drawn_as_it_is_and_its_bars_are_its_sums():
     spectrum = plot_samples.trace("LSTM", steps=7, every=False).spectrum("h")
     plot = tg.plot_spectrum(spectrum)
-    (drawn,) = [values for values in heat_maps(plot) if values.shape == spectrum.shares.shape]
-    there = ~np.ma.getmaskarray(drawn)
-    assert np.array_equal(there, spectrum.norms > 0)
-    assert np.array_equal(drawn[there].data, spectrum.shares[there])
+    (drawn,) = [values for values in heat_maps(plot) if len(values) == len(spectrum.shares)]
+    there, few = ~np.ma.getmaskarray(drawn), drawn.shape[1]
+    assert np.array_equal(there, spectrum.norms[:, :few] > 0)
+    assert np.array_equal(drawn[there].data, spectrum.shares[:, :few][there])
     above, left = plot.figure.axes[1], plot.figure.axes[2]
-    assert np.allclose([bar.get_height() for bar in above.patches], spectrum.shares.sum(axis=0), rtol=1e-12)
+    assert np.allclose([bar.get_height() for bar in above.patches], spectrum.shares[:, :few].sum(axis=0), rtol=1e-12)
     assert np.allclose([bar.get_width() for bar in left.patches], spectrum.shares.sum(axis=1), rtol=1e-12)
+
+
+def test_a_legend_hides_nothing_and_a_spectrum_has_no_empty_columns():
+    long = {kind: plot_samples.trace(kind, steps=30, every=False) for kind in ("RNN", "LSTM", "GRU")}
+    three = {kind: tg.state_jacobians(plot_samples.states(kind, 30)[1]) for kind in long}
+    for size in ("slide", "paper"):
+        for plot in (
+            tg.plot_lags(long, bounds={"bound": np.ones(30)}, size=size),
+            tg.plot_lags({"before": long, "after": long}, bounds={"bound": np.ones(30)}, size=size),
+            tg.plot_jacobians(three, size=size),
+            tg.plot_jacobians(three["RNN"], w=np.eye(4), size=size),
+        ):
+            plot.figure.draw_without_rendering()
+            boxes = [axes.get_window_extent() for axes in plot.figure.axes]
+            words = [text.get_window_extent() for axes in plot.figure.axes for text in (axes.title, axes._left_title)]
+            legends = [axes.get_legend().get_window_extent() for axes in plot.figure.axes if axes.get_legend()]
+            assert legends
+            whole = [box for box in words if box.width] + boxes
+            assert not any(legend.count_overlaps(whole) for legend in legends)
+            assert all(plot.figure.bbox.x0 <= one.x0 and one.x1 <= plot.figure.bbox.x1 for one in legends)
+    spectrum = long["RNN"].spectrum("h")
+    shares = spectrum.shares
+    plot = tg.plot_spectrum(spectrum)
+    drawn = heat_maps(plot)[0].shape[1]
+    assert (np.abs(shares[:, drawn:]) < 0.0005).all()
+    assert (np.abs(shares[:, drawn - 1]) >= 0.0005).any()
+    assert 2 < drawn < shares.shape[1]
+    assert any(f"paths with {drawn} or more crossings" in text for text in texts(plot))
 
 
 def test_gates_are_those_of_the_cell_at_every_step():

@@ -16,7 +16,7 @@ from ...engine.tensor import Tensor
 from ..text.labels import visible
 from ..views.figure import ancestors
 from .plot import Plot
-from .style import MARKERS, Canvas, begin, colour_bar, dress, finish, frame, module, words
+from .style import MARKERS, Canvas, begin, colour_bar, dress, finish, frame, whole_ticks, words
 
 Array = npt.NDArray[Any]
 MEANINGS = {
@@ -144,10 +144,11 @@ def _draw_curve(canvas: Canvas, axes: Any, gate: Gate, k: int, many: int) -> Non
         markersize=marker,
         linewidth=canvas.format.line,
     )
+    axes.set_xlim(gate.steps[0] - 0.5, gate.steps[-1] + 0.5)  # as the heat map beside it
     low = LOWEST[gate.kind]
     axes.set_ylim(low - 0.04 * (1 - low), 1 + 0.04 * (1 - low))
     axes.set_yticks([low, (low + 1) / 2, 1.0], [f"{low:g}", f"{(low + 1) / 2:g}", "1"])
-    _step_ticks(axes)
+    whole_ticks(axes.xaxis)
     meaning = MEANINGS.get((gate.name, gate.kind), gate.kind)
     where = f" · {visible(gate.scope)}" if gate.scope and (gate.name, gate.kind) not in MEANINGS else ""
     words(
@@ -156,10 +157,6 @@ def _draw_curve(canvas: Canvas, axes: Any, gate: Gate, k: int, many: int) -> Non
         f"{visible(gate.name)}  {meaning}{where}" if many <= 4 else "",
         y=visible(gate.name) if many > 4 else "",
     )
-
-
-def _step_ticks(axes: Any) -> None:
-    axes.xaxis.set_major_locator(module("matplotlib.ticker").MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
 
 
 def _draw_units(canvas: Canvas, axes: Any, gate: Gate) -> bool:
@@ -176,7 +173,7 @@ def _draw_units(canvas: Canvas, axes: Any, gate: Gate) -> bool:
     colour_bar(canvas, axes.images[0], axes, [low, 1.0], [f"{low:g}", "1"])
     axes.set_yticks([0, units.shape[0] - 1] if units.shape[0] > 1 else [0])
     axes.set_ylabel("unit", fontsize=canvas.format.text * 0.85, color=canvas.theme.ink)
-    _step_ticks(axes)
+    whole_ticks(axes.xaxis)
     flat, saturated = gate.flat.all(axis=1).T, gate.saturated.all(axis=1).T
     whole = f"{gate.flat.mean():.0%} flat" if gate.flat.any() else ""
     dead = f"{gate.saturated.mean():.0%} saturated" if gate.saturated.any() else ""

@@ -17,7 +17,7 @@ from ...engine.tensor import Tensor
 from ...trace import StateJacobians
 from ..text.labels import visible
 from .plot import Plot
-from .style import Canvas, begin, finish, key, module, words
+from .style import Canvas, begin, finish, key, labelled, whole_ticks, words
 from .tables import power_ticks, ten_to, written_power
 
 Array = npt.NDArray[Any]
@@ -97,9 +97,8 @@ def plot_jacobians(
         ticks = power_ticks(low, high)
         axes.set_yticks(ticks, [written_power(tick, high - low) for tick in ticks])
         axes.set_ylim(low - 0.1 * (high - low), high + 0.05 * (high - low))
-        axes.xaxis.set_major_locator(module("matplotlib.ticker").MaxNLocator(nbins=9, integer=True, min_n_ticks=1))
-    lowest = [np.min(one.values, initial=0.0, where=np.isfinite(one.values)) for one in found.values()]
-    key(canvas, canvas.axes[0, int(np.argmax(lowest))], "lower left")  # where the most room is below the lines
+        whole_ticks(axes.xaxis)
+    key(canvas, canvas.axes[0, 0], labelled(canvas.axes[0, 0]), 0.9)
     heading = title or "How far a change of the state reaches"
     return finish(canvas, heading, _in_words(found, sigma), _notes(found))
 

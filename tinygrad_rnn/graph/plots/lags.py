@@ -11,7 +11,7 @@ from ...trace import GradientTrace, Ledger, percent
 from ..text.labels import visible
 from .numbers import ByLag, by_lag, ledger_of
 from .plot import Plot
-from .style import Canvas, begin, finish, key, module, say, series_label, words
+from .style import Canvas, begin, finish, key, labelled, module, say, series_label, whole_ticks, words
 from .tables import power_ticks, short_source, ten_to, written_power
 
 Source = Ledger | GradientTrace
@@ -53,8 +53,7 @@ def plot_lags(
         )
         _draw_shares(canvas, shares, lines, names, ledgers[where])
         _draw_norms(canvas, norms, lines, names, bounds or {}, low, high)
-    if bounds:
-        key(canvas, canvas.axes[1, -1], "lower left")
+        key(canvas, shares, labelled(shares, norms), 0.9 / len(panels), below=True)
     sources_named = {short_source(ledger) for lines in ledgers.values() for ledger in lines.values()}
     of = f" with respect to {sources_named.pop()}" if len(sources_named) == 1 else ""
     called = title or f"Where the gradient{of} comes from"
@@ -107,10 +106,9 @@ def _draw_shares(
         )
         axes.plot(line.lags, line.cumulative, color=look["color"], linestyle=":", linewidth=canvas.format.line)
     axes.yaxis.set_major_formatter(module("matplotlib.ticker").PercentFormatter(1.0, decimals=0))
-    axes.xaxis.set_major_locator(module("matplotlib.ticker").MaxNLocator(nbins=9, integer=True, min_n_ticks=1))
+    whole_ticks(axes.xaxis)
     if missing:
         say(canvas, axes, " ".join(missing))
-    key(canvas, axes, "center right")
 
 
 def _label(name: str, ledger: Ledger) -> str:

@@ -17,6 +17,7 @@ from .plot import Plot
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 FONT = "DejaVu Sans"  # comes with matplotlib, so that a plot is the same everywhere
+MOST_KEY_ROWS = 5  # lines of a legend beside the axes
 INSTALL = 'plots are drawn by matplotlib, which is not installed: pip install "tinygrad_rnn[plot]"'
 
 
@@ -168,16 +169,45 @@ def say(canvas: Canvas, axes: Any, text: str) -> None:
     )
 
 
-def key(canvas: Canvas, axes: Any, where: str = "best", **more: Any) -> None:
-    """The legend of a coordinate system, if anything in it has a label."""
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        legend = axes.legend(
-            handles, labels, loc=where, fontsize=canvas.format.text * 0.85, **_key_look(canvas), **more
+def key(canvas: Canvas, axes: Any, handles: Sequence[Any], wide: float, below: bool = False) -> None:
+    """The legend of what has a label, outside the axes, where it hides nothing: above them, or else below.
+
+    wide: how much of the figure's width it may fill. Of more lines than fit there, it stands in the axes after all.
+    """
+    if not handles:
+        return
+    size = canvas.format.text * 0.85
+    longest = max(len(handle.get_label()) for handle in handles)
+    columns = int(wide * canvas.format.inches[0] * 72 / (size * (0.6 * longest + 4.5)))
+    columns = max(1, min(len(handles), columns))
+    rows = -(-len(handles) // columns)
+    look = {"fontsize": size, "labelcolor": canvas.theme.ink, "ncols": columns, **_key_look(canvas)}
+    if rows > MOST_KEY_ROWS:
+        legend = axes.legend(handles=handles, loc="center right", **look)
+    else:
+        beside = axes.title.get_fontsize() * 1.6 if not below and axes.get_title(loc="left") else 0.0
+        up = (beside + size * 0.4) / 72
+        shift = module("matplotlib.transforms").ScaledTranslation(
+            0, -up if below else up, canvas.figure.dpi_scale_trans
         )
-        legend.set_in_layout(False)  # long names must not squeeze the axes
-        for text in legend.get_texts():
-            text.set_color(canvas.theme.ink)
+        at = {"bbox_to_anchor": (0, 0 if below else 1), "bbox_transform": axes.transAxes + shift}
+        loc = "upper left" if below else "lower left"
+        legend = axes.legend(handles=handles, loc=loc, borderaxespad=0, **at, **look)
+        boxes = module("matplotlib.offsetbox")
+        room = boxes.DrawingArea(1, size * (1.6 * rows + 0.8))  # keeps its height free; a legend's width would squeeze
+        axes.add_artist(boxes.AnchoredOffsetbox(loc, child=room, pad=0, borderpad=0, frameon=False, **at))
+    legend.set_in_layout(False)  # long names must not squeeze the axes
+
+
+def labelled(*several: Any) -> list[Any]:
+    """What has a label in these axes, for their legend."""
+    return [handle for axes in several for handle in axes.get_legend_handles_labels()[0]]
+
+
+def whole_ticks(axis: Any) -> None:
+    """Ticks at whole numbers, the same in every plot: every one, or every second, fifth, tenth and so on."""
+    steps = {"nbins": 10, "steps": [1, 2, 5, 10], "integer": True, "min_n_ticks": 1}
+    axis.set_major_locator(module("matplotlib.ticker").MaxNLocator(**steps))
 
 
 def _key_look(canvas: Canvas) -> dict[str, Any]:

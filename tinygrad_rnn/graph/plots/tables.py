@@ -17,6 +17,7 @@ from .plot import Plot
 from .style import Canvas, begin, colour_bar, finish, frame, module, power, say, words
 
 Array = npt.NDArray[Any]
+LEAST_SHARE = 0.0005  # of a spectrum, to draw a column for it
 MOST_WRITTEN = 12  # rows and columns of a table whose numbers are written into its cells
 
 
@@ -65,9 +66,10 @@ def plot_spectrum(spectrum: Spectrum, *, theme: str = "light", size: str = "slid
         raise TypeError(f'a spectrum is plotted, such as trace.spectrum("h"); got {type(spectrum).__name__}')
     canvas = begin(theme, size, 2, 2, width_ratios=[1, 4], height_ratios=[1, 3.2])
     name = visible(spectrum.name)
-    values = spectrum.shares
     reason = why_no_shares(spectrum.missing)
-    zero = spectrum.connected & (spectrum.norms == 0)
+    few = spectrum.shares.shape[1] if reason else _columns_that_show(spectrum.shares)
+    values, connected = spectrum.shares[:, :few], spectrum.connected[:, :few]
+    zero = connected & (spectrum.norms[:, :few] == 0)
     corner, above, left, axes = canvas.axes.flat
     corner.set_axis_off()
     lags = np.array(spectrum.lags)
@@ -83,18 +85,28 @@ def plot_spectrum(spectrum: Spectrum, *, theme: str = "light", size: str = "slid
         above.set_axis_off()
         left.set_axis_off()
     else:
-        draw_shares(canvas, axes, np.ma.masked_array(values, mask=~spectrum.connected | zero), beside=[above, axes])
+        draw_shares(canvas, axes, np.ma.masked_array(values, mask=~connected | zero), beside=[above, axes])
         _no_path(canvas, axes)
         _grey(canvas, axes, zero)
-        _margins(canvas, axes, above, left, values, lags)
+        _margins(canvas, axes, above, left, spectrum.shares, few, lags)
     notes = [
         "Blue: with the gradient; orange: against it. Bars: added up over lags (above) and over crossings (left).",
         "Hatched: no such path.",
     ]
     if not reason and zero.any():
         notes.append("Grey: a path is there, and carries 0, exactly or by underflow.")
+    if few < spectrum.shares.shape[1]:
+        rest = percent(float(spectrum.shares[:, few:].sum()))
+        notes.append(f"Not drawn: paths with {few} or more crossings, {rest} of the gradient in all.")
     called = title or f"The gradient by lag and by crossings in {name}"
-    return finish(canvas, called, _spectrum_in_words(spectrum, values, reason), notes)
+    return finish(canvas, called, _spectrum_in_words(spectrum, spectrum.shares, reason), notes)
+
+
+def _columns_that_show(shares: Array) -> int:
+    """How many columns of a spectrum to draw: up to the last with a share that can be seen, and at least two."""
+    seen = np.flatnonzero((np.abs(shares) >= LEAST_SHARE).any(axis=0))
+    last = int(seen[-1]) if seen.size else 0
+    return min(int(shares.shape[1]), max(2, last + 1))
 
 
 def draw_shares(canvas: Canvas, axes: Any, values: Any, beside: Any = None) -> None:
@@ -142,7 +154,8 @@ def _short(exponent: float, digits: int) -> str:
     """A norm in a cell: 0.39, 2e-5, 10⁻⁴⁰⁰."""
     if abs(exponent) > 99:
         return power(exponent)
-    return f"{10.0**exponent:.{digits}g}" if exponent > -3 else f"{10.0**exponent:.0e}".replace("e-0", "e-")
+    plain = exponent > (-3 if digits > 1 else -2.02)  # 0.002 is too long for a narrow cell
+    return f"{10.0**exponent:.{digits}g}" if plain else f"{10.0**exponent:.0e}".replace("e-0", "e-")
 
 
 def short_source(ledger: Ledger) -> str:
@@ -170,14 +183,14 @@ def _write(canvas: Canvas, axes: Any, values: Any, format: Callable[[float], str
     if rows > MOST_WRITTEN or columns > MOST_WRITTEN:
         return
     image = axes.images[-1]
-    small = canvas.format.text * (0.8 if columns <= 8 else 0.62)
-    for row, column in zip(*np.nonzero(~np.ma.getmaskarray(values)), strict=True):
+    written = {(row, k): format(float(values[row, k])) for row, k in np.argwhere(~np.ma.getmaskarray(values))}
+    cell = axes.get_position().width * canvas.format.inches[0] * 72 / columns  # in points, as on the empty page
+    small = min(canvas.format.text * 0.8, cell / (0.6 * max(map(len, written.values()), default=1)))
+    for (row, column), text in written.items():
         red, green, blue, _ = image.cmap(image.norm(values[row, column]))
         is_light = 0.3 * red + 0.59 * green + 0.11 * blue > 0.55
         colour = "#000000" if is_light else "#FFFFFF"
-        axes.text(
-            column, row, format(float(values[row, column])), color=colour, ha="center", va="center", fontsize=small
-        )
+        axes.text(column, row, text, color=colour, ha="center", va="center", fontsize=small)
 
 
 def _no_path(canvas: Canvas, axes: Any) -> None:
@@ -221,9 +234,9 @@ def _index_ticks(axis: Any, names: Sequence[Any] | Array) -> None:
     axis.set_ticks(at, [str(names[k]) for k in at])
 
 
-def _margins(canvas: Canvas, axes: Any, above: Any, left: Any, values: Array, lags: Array) -> None:
+def _margins(canvas: Canvas, axes: Any, above: Any, left: Any, values: Array, columns: int, lags: Array) -> None:
     signs = canvas.theme.signs
-    for bars, sums, horizontal in ((above, values.sum(axis=0), False), (left, values.sum(axis=1), True)):
+    for bars, sums, horizontal in ((above, values[:, :columns].sum(axis=0), False), (left, values.sum(axis=1), True)):
         colours = [signs[3] if share >= 0 else signs[1] for share in sums]
         positions = np.arange(len(sums))
         if horizontal:
