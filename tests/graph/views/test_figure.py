@@ -9,6 +9,7 @@ import pytest
 import tinygrad_rnn as tg
 from tests.graph import samples
 from tinygrad_rnn.graph.layout.columns import columns
+from tinygrad_rnn.graph.looks.style import LOOKS
 from tinygrad_rnn.graph.views.figure import ancestors, figure
 from tinygrad_rnn.graph.views.window import MOST_STEPS, REFUSED
 
@@ -258,6 +259,25 @@ def test_what_a_backward_sweep_made_is_told_apart_and_no_arrow_leads_there_from_
         assert e.crossing == (None not in steps and steps[0] != steps[1] and nodes[e.source].operation is not None)
         if e.crossing:  # forward in time, and back again
             assert (steps[1] - steps[0] > 0) != nodes[e.target].sweep
+
+
+@pytest.mark.parametrize(("model", "name"), [(samples.rnn, "U"), (samples.lstm, "W_hh"), (samples.gru, "W")])
+def test_folded_too_the_backward_part_stands_alone_in_colours_of_its_own(model, name):
+    drawing = tg.draw(gradient(model, name), "cells")
+    nodes = {n.id: n for n in drawing.figure.nodes}
+    made = [n for n in nodes.values() if n.sweep and n.kind == "operation" and not n.again]
+    assert {n.scope.split("/")[0] for n in made} == {"backward"}
+    assert sum(len(n.members) for n in made) >= 2 * len(made)  # what is done to results of the forward part is folded
+    for e in drawing.figure.edges:
+        assert nodes[e.source].sweep == nodes[e.target].sweep
+        if e.crossing:
+            assert (nodes[e.target].step > nodes[e.source].step) != nodes[e.target].sweep
+    assert {n.made_at for n in nodes.values() if n.again and n.step == 1} == {None, 0}
+    for text in ("of step 0", "operation of the backward sweep"):
+        assert text in drawing.dot
+    hue = f'fillcolor="{LOOKS["sweep"].attributes["fillcolor"]}"'
+    boxes = [line for line in drawing.dot.splitlines() if hue in line and "legend_" not in line]
+    assert len(boxes) == sum(not n.output for n in made)
 
 
 def test_a_result_drawn_again_at_another_step_says_where_it_was_made():

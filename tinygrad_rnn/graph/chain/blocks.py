@@ -161,6 +161,7 @@ def _positions(figure: Figure, every: list[Block], of: dict[str, Block]) -> dict
         if e.source in of and e.target in of and of[e.source] is not of[e.target]:
             sources[id(of[e.target])].append(of[e.source])
             targets[id(of[e.source])].append(of[e.target])
+    swept = {n.id for n in figure.nodes if n.sweep}
     again = {n.index for n in figure.nodes if n.again}
     shown_again = {id(of[n.id]) for n in figure.nodes if n.index in again and n.id in of}
     leads_to_step: set[int] = set()
@@ -173,7 +174,8 @@ def _positions(figure: Figure, every: list[Block], of: dict[str, Block]) -> dict
                 waiting.append(b)
     for rank, b in enumerate(_in_order(outside, sources)):
         after = max((found[id(u)][0] for u in sources[id(b)] if id(u) in found), default=-4)
-        found[id(b)] = (after // 4 * 4 + 2 if id(b) in leads_to_step else last), 1 + rank
+        is_before = id(b) in leads_to_step and not swept.intersection(b.nodes)  # a sweep begins at the end
+        found[id(b)] = (after // 4 * 4 + 2 if is_before else last), 1 + rank
     return found
 
 

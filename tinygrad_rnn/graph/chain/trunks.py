@@ -275,9 +275,13 @@ def _entries(
             found |= {e: (at, None) for (_, e), at in zip(coming, xs, strict=True)}
         else:
             channel = page.left[id(block)] + frame.inside[id(block)].channel[v]
+            beside = min(5.0, 15.0 / len(coming))  # many are nearer to each other than to the nodes there
             for k, (_, e) in enumerate(coming):
                 column = id(block), round(channel, 1)
-                found[e] = channel - 5.0 * used[column], y - high / 2 + min(high / 4, 9.0) * (k + 1) / len(coming)
+                found[e] = (
+                    channel - _onward(block) * beside * used[column],
+                    y - high / 2 + min(high / 4, 9.0) * (k + 1) / len(coming),
+                )
                 used[column] += 1
     return found
 
@@ -310,7 +314,7 @@ def _trunk_line(r: Routed, frame: Frame, page: Page, entry: Mapping[Edge, tuple[
         half = frame.sizes[e.target]
         end = [(x, r.heights[-1]), (x, y - half[1] / 2)]
         if side is not None:
-            end = [(x, r.heights[-1]), (x, side), (page.at[e.target][0] - half[0] / 2, side)]
+            end = [(x, r.heights[-1]), (x, side), (page.at[e.target][0] - _onward(target) * half[0] / 2, side)]
         return _joined(begin, right_angled([*corners, *end]))
     into = _moved(frame.inside[id(target)].into[e.target], target, frame, page)
     path = _distinct([*corners, into.points[0]])
@@ -348,7 +352,12 @@ def _from_leaf(e: Edge, block: Block, frame: Frame, page: Page, entry: tuple[flo
     if side is None:
         return upwards(start, max(tops), [], low, (at, target_y - high / 2))
     turn = low - 6.0
-    return right_angled([start, (x, turn), (at, turn), (at, side), (target_x - wide / 2, side)])
+    return right_angled([start, (x, turn), (at, turn), (at, side), (target_x - _onward(block) * wide / 2, side)])
+
+
+def _onward(block: Block) -> int:
+    """1 where it is drawn from left to right, -1 from right to left."""
+    return -1 if block.backwards else 1
 
 
 def _moved(curve: Curve, block: Block, frame: Frame, page: Page) -> Curve:

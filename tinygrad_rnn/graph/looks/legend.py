@@ -6,12 +6,14 @@ from collections.abc import Collection
 
 from ..views.figure import Figure, Node
 from .overlay import Overlay
-from .style import SHOWN, Style, kind_of
+from .style import SHOWN, Style, is_of_sweep, kind_of
 
 
 def kinds(figure: Figure, style: Style) -> list[str]:
     """The kinds of nodes that occur, in the order of the style."""
     found = {kind_of(n) for n in figure.nodes if not n.again}
+    if any(map(is_of_sweep, figure.nodes)):
+        found.add("sweep")
     return [kind for kind in style.looks if kind in found]
 
 

@@ -24,6 +24,8 @@ def cell_lines(node: Node, show: Collection[str] = ()) -> tuple[Line, ...]:
         found += tuple(Line(text, 11) for text in facts(node, () if node.output else show))
         if node.tracked and "gradient" in show:
             found += (Line(gradient_text(node.gradient), 11),)
+    if node.made_at is not None:
+        found += (Line(f"of step {node.made_at}", 11, italic=True),)
     return found
 
 

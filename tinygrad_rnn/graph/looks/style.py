@@ -91,11 +91,16 @@ def kind_of(node: Node) -> str:
     """Which look a node has."""
     if node.output:
         return "output"
-    if node.sweep and node.kind == "operation" and not node.again:
-        return "sweep"
     if node.kind == "operation" and not node.name and node.members and not node.again:
         return "mark" if is_mark(node) else "folded"
+    if is_of_sweep(node):
+        return "sweep"
     return "landmark" if node.kind == "operation" and node.name else node.kind
+
+
+def is_of_sweep(node: Node) -> bool:
+    """Whether it is an operation that a backward sweep made, and so in the colours of such."""
+    return node.sweep and node.kind == "operation" and not node.again and not node.output
 
 
 # Operations that move numbers about and change none: not worth a word in a folded picture.
@@ -115,6 +120,8 @@ def is_mark(node: Node) -> bool:
 def attributes(node: Node, style: Style) -> dict[str, str]:
     """What Graphviz needs to draw the shape of a node."""
     look = dict(style.looks[kind_of(node)].attributes)
+    if is_of_sweep(node):
+        look |= {what: style.looks["sweep"].attributes[what] for what in ("fillcolor", "color")}
     if node.again:
         look["style"] = look["style"].replace("filled", "filled,dashed")
     return look
@@ -147,6 +154,8 @@ def leaf_names(node: Node) -> tuple[Line, ...]:
     names = list(dict.fromkeys(visible(name) for name in node.parts if name))
     if len(names) == 1:
         return (Line(names[0], fitting(names[0], 17), bold=True),)
+    if not names and node.again:
+        return (Line(node.operation or "", 12),)
     room = (Line(" ", 4),) if node.kind == "parameter" and len(names) > 1 else ()
     return (*room, *listed(names)) or (Line(node.kind, 12, italic=True),)
 

@@ -135,7 +135,7 @@ def _draw_box(g: Any, id: str, box: Box, around: str, style: Style, draw: Draw, 
         inner_scope = box.scope.removeprefix(f"{around}/") if around else box.scope
         words = heading(inner_scope, box.step, id.count("_") == 1, box.is_cell)
         look = style.scope_box if box.step is None and not box.is_cell else style.step_box
-        if box.step is None and all(v in sweep for v in nodes_in(box)):
+        if (box.step is None or box.is_cell) and all(v in sweep for v in nodes_in(box)):
             look = style.sweep_box
         c.attr(
             "graph",

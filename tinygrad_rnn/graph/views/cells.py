@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from ..text.summary import number
 from .figure import Edge, Figure, Kind, Node, ancestors, is_plain_number, kinds_of, measured_of, used_by_several_steps
-from .folding import Folding, common_scope, crosses, fold
+from .folding import Folding, common_scope, crosses, fold, of_sweep
 from .window import Gap, gaps_of
 
 # How operations are written that are drawn as part of another.
@@ -115,7 +115,7 @@ def classes_of(tape: Tape, hidden: Mapping[int, int]) -> Classes:
             if (source, target) not in found.uses:
                 found.beside[source].append(target)
             found.uses[source, target].append((t.index, slot))
-            if crosses(x, t):
+            if crosses(x, t) and of_sweep(x) == of_sweep(t):
                 found.crossing.add((source, target))
             if x.index > t.index:
                 found.replaced.add(source)
@@ -138,7 +138,8 @@ def _sources(tape: Tape, hidden: Mapping[int, int]) -> Callable[[Any, Any, Key],
     def source(x: Any, t: Any, target: Key) -> Key | None:
         if x.primitive is not None:
             drawn = _key(drawn_as[x.index], hidden)
-            is_again = x.index in fanned and t.place.step is not None and target[0] == drawn[0] == "op"
+            is_shared = x.index in fanned and t.place.step is not None
+            is_again = target[0] == drawn[0] == "op" and (is_shared or of_sweep(x) != of_sweep(t))
             return ("again", x.index, cell[target[1]]) if is_again else drawn
         if is_plain_number(x):
             return None
@@ -185,6 +186,8 @@ def node_of(key: Key, id: str, classes: Classes, tape: Tape, gaps: Sequence[Gap]
         tracked=any(t.tracked for t in members),
         output=what in ("op", "leaf") and any(shown is t for t in tape.outputs),
         again=what == "again",
+        sweep=of_sweep(shown if what == "op" else next((classes.members[k][0] for k in classes.beside[key]), shown)),
+        made_at=shown.place.step if what == "again" and shown.place.step != step else None,
         replaced=key in classes.replaced,
         members=indices,
         parts=tuple(part(t) if what == "op" else t.name or "" for t in members),

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from ...engine.annotate import SweepPlace
 from ..text.summary import Value, norm, summary
-from .folding import common_scope, crosses
+from .folding import common_scope, crosses, of_sweep
 from .window import Gap, gaps_of
 
 Kind = Literal["operation", "parameter", "leaf", "constant", "gap", "sink"]
@@ -211,11 +210,6 @@ def _drawn(shown: list[Any], hidden: dict[int, int]) -> tuple[dict[Key, Key], di
             source[t.index, slot] = key
             beside[key].append(t)
     return source, beside
-
-
-def of_sweep(t: Any) -> bool:
-    """Whether a backward sweep made it; the forward results that such an operation uses are drawn again beside it."""
-    return isinstance(t.place, SweepPlace)
 
 
 def used_by_several_steps(shown: list[Any]) -> set[int]:

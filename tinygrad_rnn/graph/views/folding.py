@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ...engine.annotate import SweepPlace
+
 MOST_AHEAD = 8  # visible operations that a hidden one may lead to
 
 # What is drawn as a mark when it is done to a landmark: it scales, mixes or squashes, one element at a time.
@@ -72,6 +74,11 @@ def crosses(producer: Any, consumer: Any) -> bool:
     return producer.primitive is not None and None not in (here, there) and here != there
 
 
+def of_sweep(t: Any) -> bool:
+    """Whether a backward sweep made it; the forward results that such an operation uses are drawn again beside it."""
+    return isinstance(t.place, SweepPlace)
+
+
 def common_scope(scopes: Sequence[str]) -> str:
     """The innermost scope that all of these are in."""
     shared = scopes[0].split("/") if scopes else []
@@ -89,12 +96,15 @@ def _cells(operations: Sequence[Any]) -> dict[int, Cell]:
     recurrent = {common_scope(scopes) for scopes in crossing} - {""}
     is_bare = ("", "") in crossing
     own = {t.place.scope for t in operations} - {""}
+    swept = {t.place.scope for t in operations if of_sweep(t)}
     found: dict[str, str] = {"": ""}
     for scope in own:
         parts = scope.split("/")
         around = ["/".join(parts[: k + 1]) for k in range(len(parts))]
         inner = [s for s in around if s in recurrent]
-        found[scope] = inner[-1] if inner else "" if is_bare else next(s for s in around if s in own)
+        found[scope] = (
+            inner[-1] if inner else "" if is_bare and scope not in swept else next(s for s in around if s in own)
+        )
     return {t.index: Cell(t.place.step, found[t.place.scope]) for t in operations}
 
 
@@ -108,8 +118,8 @@ def _visible(operations: Sequence[Any], cell: Mapping[int, Cell]) -> set[int]:
                 continue
             if cell[x.index] != cell[t.index]:
                 found.add(x.index)
-            is_state = x.name or crosses(x, t)
-            if is_state and t.place.step is not None and t.primitive.name in ELEMENTWISE:
+            is_state = x.name or crosses(x, t)  # a backward sweep uses them all, and would stay unfolded
+            if is_state and of_sweep(x) == of_sweep(t) and t.place.step is not None and t.primitive.name in ELEMENTWISE:
                 found.add(t.index)
     return found
 
