@@ -178,6 +178,25 @@ def test_words_beside_two_loops_of_one_state_are_below_each_other():
         assert abs(x - other_x) > 60 or abs(y - other_y) >= 15
 
 
+def test_each_state_says_once_where_it_comes_from_and_only_words_take_room_beside_a_loop():
+    def peephole():
+        p = tg.Tensor([0.5, 0.2], True, "p")
+        c = tg.Tensor([0.0, 0.0], name="c0")
+        for _, x in tg.steps([0.3, 0.1, 0.2]):
+            f, i = (p * c + x).sigmoid().named("f"), (p * c - x).sigmoid().named("i")
+            c = (f * c + i * x).named("c")
+        return c
+
+    drawing = draw(peephole(), "rolled")
+    assert sum(e.lag == 1 for e in drawing.figure.edges) == 3
+    assert drawing.dot.count("from t − 1<") == 1
+    place = placed(drawing.figure)
+    words = max(curve.label[0] for e, curve in zip(drawing.figure.edges, place.curves, strict=True) if e.lag) + 40
+    assert place.right >= words
+    legend = next(line for line in drawing.dot.splitlines() if 'bb="0,' in line)
+    assert float(legend.split('"')[1].split(",")[2]) >= words  # so far goes the page
+
+
 def test_every_step_is_the_same_figure():
     fig = cells([recurrent("GRU", steps=5)])
     place = placed(fig)

@@ -17,11 +17,10 @@ from ..views.figure import Figure, Node
 from .blocks import Block, Blocks, blocks
 from .cell import Inside, Size
 from .insides import insides, words_above
-from .trunks import Frame, Page, Trunk, lines, sides_of_loops, tracks_of, trunks
+from .trunks import Frame, Page, Trunk, lines, sides_of_loops, tracks_of, trunks, worded
 
 PAD = 16.0  # between the nodes and the border of a cell, above and below
 GUTTER = 44.0  # between slots
-LAG_ROOM = 90.0  # between slots where loops are, for the words beside them
 LEAF_GAP = 10.0  # between leaves beside each other
 STRIP = 26.0  # from a cell to the leaves below it
 ROW_SPACE = 26.0  # between layers
@@ -60,8 +59,8 @@ def place_cells(
     frame = Frame(cut, inside, low, high, sizes, y, top, PAD)
     routed = frame.routed(wires)
     track = tracks_of(routed)
-    words = LAG_ROOM if figure.view == "rolled" else 0.0
-    borders = _borders(cut, inside, strips, sizes, track, GUTTER + room.columns / 2 + words)
+    words = dict.fromkeys(worded(routed), room.loops)
+    borders = _borders(cut, inside, strips, sizes, track, GUTTER + room.columns / 2, words)
     at: dict[str, Point] = {}
     left: dict[int, float] = {}
     for b in cut.all:
@@ -88,7 +87,7 @@ def place_cells(
         curves=tuple(drawn),
         borders=tuple(borders),
         low=min([at[v][1] - sizes[v][1] / 2 for v in at] + [py for c in drawn for _, py in c.points], default=0.0),
-        right=borders[-1][1] if borders else 0.0,
+        right=borders[-1][1] + words.get(cut.slots - 1, -GUTTER) + GUTTER if borders else 0.0,
         high=max([top, *(py for c in drawn for _, py in c.points)]),
     )
 
@@ -218,6 +217,7 @@ def _borders(
     sizes: Mapping[str, Size],
     track: Mapping[tuple[int, str], int],
     gutter: float,
+    words: Mapping[int, float],
 ) -> list[tuple[float, float]]:
     """The left and the right of every slot."""
     used: dict[int, int] = defaultdict(int)
@@ -233,5 +233,5 @@ def _borders(
     borders, x = [], 0.0
     for slot in range(cut.slots):
         borders.append((x, x + 2 * half[slot]))
-        x += 2 * half[slot] + gutter + TRACK * max(0, used.get(slot, 0) - 1)
+        x += 2 * half[slot] + gutter + words.get(slot, 0.0) + TRACK * max(0, used.get(slot, 0) - 1)
     return borders

@@ -193,23 +193,28 @@ def sides_of_loops(routed: Sequence[Routed]) -> dict[tuple[int, str], int]:
     return {(k, r.trunk.edge.source): -1 if k == r.trunk.target.slot else 1 for r in loops for k in r.gutters}
 
 
+def worded(routed: Sequence[Routed]) -> set[int]:
+    """The gutters in which words stand beside loops, each where it begins."""
+    return {r.gutters[0] for r in routed if r.trunk.edge.lag and r.trunk.lane}
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Where everything stands. left: of each block. borders: the left and the right of each slot. side: see
-    sides_of_loops. words: how much room there is beside loops for words."""
+    sides_of_loops. words: how much room there is in a gutter for words beside loops."""
 
     at: Mapping[str, Point]
     left: Mapping[int, float]
     borders: Sequence[tuple[float, float]]
     track: Mapping[tuple[int, str], int]
     side: Mapping[tuple[int, str], int]
-    words: float
+    words: Mapping[int, float]
 
     def gutter(self, k: int, v: str) -> float:
         """The x of the track in gutter k that belongs to a node."""
         if k < 0:
             return self.borders[0][0] - BESIDE - TRACK * self.track[k, v]
-        beyond_words = self.words if self.side.get((k, v)) == 1 else 0.0
+        beyond_words = self.words.get(k, 0.0) if self.side.get((k, v)) == 1 else 0.0
         return self.borders[k][1] + BESIDE + TRACK * self.track[k, v] + beyond_words
 
     def beside_loops(self, k: int, start: int) -> float:

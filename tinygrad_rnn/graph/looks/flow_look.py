@@ -18,7 +18,7 @@ ZERO = "#333333"  # neither adds nor takes away
 ROOM = Room(rows=32.0, columns=44.0, lines=44.0, below=20.0, sideways=1.36)
 ROOMS = {
     "cells": Room(columns=44.0, lines=116.0, below=20.0, sideways=1.4),
-    "rolled": Room(columns=44.0, lines=120.0, below=20.0, sideways=1.15),
+    "rolled": Room(columns=44.0, lines=120.0, below=20.0, loops=0.0, sideways=1.15),
 }  # else ROOM
 
 

@@ -17,8 +17,11 @@ def cell_lines(node: Node, show: Collection[str] = ()) -> tuple[Line, ...]:
     """The text of a node of a folded picture. show: which facts, of those whose value is one tensor's."""
     if node.gap is not None or node.kind == "sink":
         return lines(node)
+    over_time = (
+        node.steps and node.name and not show and not node.output and not node.again and node.kind != "parameter"
+    )
     found = _operation_lines(node) if node.kind == "operation" and not node.again else leaf_names(node)
-    if node.steps and node.name and not show and not node.again and node.kind != "parameter":
+    if over_time:
         found += _over_time(node)
     elif node.value is not None and kind_of(node) != "mark":
         found += tuple(Line(text, 11) for text in facts(node, () if node.output else show))

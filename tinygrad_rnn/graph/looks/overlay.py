@@ -36,12 +36,14 @@ class Sample:
 @dataclass(frozen=True, slots=True)
 class Room:
     """More room than a figure without captions needs: points between rows, between columns, between the nodes of a line
-    on which a state runs, and to what is drawn below; and how many times as far nodes are apart sideways."""
+    on which a state runs, and to what is drawn below; beside a loop, for words; and how many times as far nodes are
+    apart sideways."""
 
     rows: float = 0.0
     columns: float = 0.0
     lines: float = 0.0
     below: float = 0.0
+    loops: float = 90.0
     sideways: float = 1.0
 
 

@@ -70,9 +70,14 @@ def dot_text(
     drawn = list(zip(figure.edges, placed.curves, strict=True))
     low = placed.low
     if overlay is None:
+        loops = {(e.source, e.lag): curve for e, curve in sorted(drawn, key=lambda item: item[1].label[1]) if e.lag}
         for e, curve in drawn:
             to_gap = not gaps.keys().isdisjoint((e.source, e.target))
-            g.edge(e.source, e.target, **_edge(e, curve, style, to_gap, e.target in sweep))
+            look = _edge(e, curve, style, to_gap, e.target in sweep)
+            if loops.get((e.source, e.lag)) is curve:  # of several loops of one state at the highest
+                label = html_label((Line(lag_text(e.lag), 15, italic=True),))
+                look |= {"label": label, "lp": _point(curve.label), "fontcolor": BLACK}
+            g.edge(e.source, e.target, **look)
     else:
         for (e, curve), stroke in sorted(zip(drawn, overlay.strokes, strict=True), key=lambda item: _depth(item[1])):
             _draw_stroke(g, e.source, e.target, curve, stroke)
@@ -155,9 +160,6 @@ def _edge(e: Edge, curve: Curve, style: Style, to_gap: bool, of_sweep: bool) -> 
     if to_gap:
         look |= style.to_gap
     look["pos"] = _spline(curve)
-    if e.lag:
-        label = html_label((Line(lag_text(e.lag), 15, italic=True),))
-        look |= {"label": label, "lp": _point(curve.label), "fontcolor": BLACK}
     if e.slot is not None:
         look |= {"label": str(e.slot), "lp": _point(curve.label)}
     return look
