@@ -168,10 +168,16 @@ def test_with_no_renderer_the_error_says_what_to_install(no_renderer):
         renderer.render(TRIVIAL, "svg")
 
 
-def test_a_png_that_would_be_shrunk_to_fit_is_refused(no_dot):
+def test_a_png_that_is_too_large_is_drawn_with_as_many_dots_as_fit_and_refused_if_it_cannot_be_read(no_dot):
     text = 'digraph { layout=nop2; a [pos="0,0"]; b [pos="9000,0"] }'
-    with pytest.raises(RenderError, match=r"too large for a png of 600 dpi.*would fit at \d+.*\.svg or \.pdf"):
-        renderer.render(text, "png", dpi=600)
+    with pytest.warns(UserWarning, match=r"too large for 600 dpi and was drawn with \d+: draw fewer steps") as said:
+        picture = renderer.render(text, "png", dpi=600)
+    drawn_with = int(re.search(r"drawn with (\d+)", str(said[0].message))[1])
+    wide = int.from_bytes(picture[16:20], "big")
+    assert 32_000 < wide < 32_768
+    assert wide == pytest.approx(9000 / 72 * drawn_with, rel=0.01)
+    with pytest.raises(RenderError, match=r"too large for a png that can be read: draw fewer steps"):
+        renderer.render(text.replace("9000", "90000"), "png", dpi=600)
     assert renderer.render(text, "svg")
 
 

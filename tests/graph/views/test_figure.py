@@ -11,7 +11,7 @@ from tests.graph import samples
 from tinygrad_rnn.graph.layout.columns import columns
 from tinygrad_rnn.graph.looks.style import LOOKS
 from tinygrad_rnn.graph.views.figure import ancestors, figure
-from tinygrad_rnn.graph.views.window import MOST_STEPS, REFUSED
+from tinygrad_rnn.graph.views.window import HIGH, REFUSED
 
 
 def by_name(fig, name):
@@ -145,7 +145,7 @@ def test_a_leaf_whose_data_was_replaced_says_so():
 
 
 def test_many_steps_are_windowed_and_what_is_hidden_is_counted():
-    steps = MOST_STEPS + 8
+    steps = HIGH.most + 8
     fig = figure([samples.lstm(steps=steps)])
     assert sorted({n.step for n in fig.nodes if n.step is not None}) == [0, 1, 2, steps - 3, steps - 2, steps - 1]
     (gap,) = [n.gap for n in fig.nodes if n.gap is not None]

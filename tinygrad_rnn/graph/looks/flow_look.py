@@ -105,7 +105,9 @@ def _samples(found: Currents) -> tuple[Sample, ...]:
         samples.append(Sample(Stroke(BLUE, 5.0, caption=_number("+55%", DARK_BLUE)), "adds to the gradient"))
     if any(s <= -SMALL for s in nets):
         samples.append(Sample(Stroke(ORANGE, 5.0, True, _number("−55%", DARK_ORANGE)), "takes away from it"))
-    if any(0 < abs(s) < SMALL for s in nets):
+    if any(-SMALL < s < 0 for s in nets):
+        samples.append(Sample(Stroke(ORANGE, NARROWEST, True, _number("–", DARK_ORANGE)), "takes away less than 1%"))
+    if any(0 < s < SMALL for s in nets):
         samples.append(Sample(Stroke(BLUE, NARROWEST, caption=_number("–", DARK_BLUE)), "less than 1%, not vanished"))
     under = [c for c in there if c.log10 > -math.inf]
     if under:

@@ -50,7 +50,8 @@ class Drawing:
     def save(self, path: str | os.PathLike[str], dpi: float = 150, timeout: float = 60.0) -> Path:
         """Write the picture to a file, as its ending says: .png, .svg, .pdf, or .dot for the text. Returns its path.
 
-        dpi: dots per inch of a png. timeout: how many seconds the renderer may take.
+        dpi: dots per inch of a png; fewer, with a warning, where it would be too large. timeout: how many seconds the
+            renderer may take.
         Raises ValueError for another ending, FileNotFoundError and other OSErrors if the file cannot be there, and
         RenderError if Graphviz fails or is missing; then the DOT text is written beside it. A file that was there
         before stays as it was unless the new one is complete.

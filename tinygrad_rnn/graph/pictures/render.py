@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import math
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +27,7 @@ INSTALL = (
 BUNDLED = Path(__file__).with_name("bundled.py")
 ENOUGH = 2000  # characters of what a renderer complained about
 LETTER = 'digraph { layout=nop2; a [label="?" pos="0,0" shape=plain width=1 height=1 fixedsize=true] }'
+READABLE = 50  # dots per inch; of a picture that only fits a png with fewer, no word can be read
 _SHRUNK = re.compile(r"too large .*Scaling by ([0-9.]+[0-9])")
 
 
@@ -35,7 +38,7 @@ class RenderError(RuntimeError):
 def render(dot: str, format: str, dpi: float | None = None, timeout: float = 60.0) -> bytes:
     """The picture of a DOT text.
 
-    format: png, svg or pdf. dpi: of a png. timeout: in seconds.
+    format: png, svg or pdf. dpi: of a png, and less, with a warning, where it would be too large. timeout: in seconds.
     Raises RenderError if there is no renderer, or it fails, takes too long or answers with something else, or has no
     font to write with.
     """
@@ -44,10 +47,18 @@ def render(dot: str, format: str, dpi: float | None = None, timeout: float = 60.
     said = complaints.decode(errors="replace").strip()[:ENOUGH]
     shrunk = _SHRUNK.search(said)  # Graphviz would hand out a picture too small to read, and call that a success
     if shrunk and dpi is not None:
-        raise RenderError(
-            f"the picture is too large for a {format} of {dpi:g} dpi; it would fit at {dpi * float(shrunk[1]):.0f}. "
-            "Draw fewer steps, as in tg.draw(loss, steps=(0, 5)), lower dpi, or save it as .svg or .pdf"
+        fits = math.floor(dpi * float(shrunk[1]))
+        if fits < READABLE:
+            raise RenderError(
+                f"the picture is too large for a {format} that can be read: draw fewer steps, as in "
+                "tg.draw(loss, steps=(0, 5))"
+            )
+        warnings.warn(
+            f"the picture is too large for {dpi:g} dpi and was drawn with {fits}: draw fewer steps, as in "
+            "tg.draw(loss, steps=(0, 5)), for a sharper one",
+            stacklevel=3,
         )
+        return render(dot, format, fits, timeout)
     if code != 0 or not _is(answer, format):
         how = f"ended with code {code}" if code != 0 else f"answered with something that is not a {format}"
         raise RenderError(f"{program} could not draw the picture: it {how}" + (f", saying: {said}" if said else ""))

@@ -8,11 +8,22 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-MOST_STEPS, FEW = 12, 30  # more steps, or of more than six more operations, are windowed unless steps= asks for them
+FEW = 30  # operations, of which more steps are shown than of others
 MOST_OPERATIONS = 300
-FIRST, LAST = 3, 3  # the steps that a window of its own choosing shows at each end
 MOST_OUTSIDE = 40  # operations outside any step, or in one step of a window
 REFUSED = 20_000  # operations; no picture of so many can be read, and none is begun
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """What fits a page: at_ends, the steps that a window of its own choosing shows at each end; and most, how many
+    steps are shown whole where their operations are few. As many as the window has, gap and all, are shown anyway."""
+
+    at_ends: int
+    most: int
+
+
+HIGH, WIDE = Fitting(3, 12), Fitting(2, 8)  # for steps that are drawn high, as in `ops`, or wide, as in `cells`
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +40,20 @@ class Gap:
     whole: bool
 
 
-def gaps_of(operations: Sequence[Any], steps: tuple[int, int] | None) -> tuple[list[Gap], dict[int, int]]:
+def gaps_of(
+    operations: Sequence[Any], steps: tuple[int, int] | None, fitting: Fitting = HIGH
+) -> tuple[list[Gap], dict[int, int]]:
     """The gaps, and for every operation that is hidden, by index, which of them hides it.
 
     operations: of the tape, oldest first.
     steps: (a, b) shows the steps a, a + 1, ..., b - 1, as `range` counts; None chooses, and hides nothing if all fits.
+    fitting: what fits.
     """
     by_step: dict[int | None, list[Any]] = defaultdict(list)
     for t in operations:
         by_step[t.place.step].append(t)
     axis = sorted(s for s in by_step if s is not None)
-    shown = _asked_for(axis, steps) if steps is not None else _chosen(axis, len(operations))
+    shown = _asked_for(axis, steps) if steps is not None else _chosen(axis, len(operations), fitting)
     whole = [[t for _, s in run for t in by_step[s]] for run in _runs_not_in(axis, shown)]
     parts: list[list[Any]] = []
     if whole or len(operations) > MOST_OPERATIONS:
@@ -76,10 +90,10 @@ def _asked_for(axis: list[int], steps: tuple[int, int]) -> set[int]:
     return shown
 
 
-def _chosen(axis: list[int], operations: int) -> set[int]:
-    if len(axis) <= FIRST + LAST + 1 or (len(axis) <= MOST_STEPS and operations <= FEW):
+def _chosen(axis: list[int], operations: int, fitting: Fitting) -> set[int]:
+    if len(axis) <= 2 * fitting.at_ends + 1 or (len(axis) <= fitting.most and operations <= FEW):
         return set(axis)
-    return {*axis[:FIRST], *axis[-LAST:]}
+    return {*axis[: fitting.at_ends], *axis[-fitting.at_ends :]}
 
 
 def _runs_not_in(axis: list[int], shown: set[int]) -> Iterable[list[tuple[int, int]]]:
