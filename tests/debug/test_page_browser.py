@@ -446,9 +446,53 @@ def test_a_hundred_steps_are_shown_a_few_at_a_time_and_answer_at_once(watched, t
         " return (performance.now() - t) / 50; }"
     )
     assert milliseconds < 50
-    page.evaluate("explorer.picture.fit()")
+    page.evaluate("explorer.picture.zoomAt(0.01)")
     until(page, "document.getElementById('graph').dataset.level === 'far'")
     assert page.evaluate("explorer.picture.count()") < 5000
+
+
+def fitted(page):
+    page.click("#fit")
+    return page.evaluate("(({ view, width }) => ({ ...view, all: width * view.scale }))(explorer.picture)")
+
+
+def test_fit_shows_a_short_graph_whole(watched, tmp_path):
+    tg.explore(samples.rnn(steps=3), tmp_path / "page.html")
+    page = watched.open(tmp_path / "page.html")
+    page.evaluate("explorer.picture.center(0, 0, 2)")
+    short = fitted(page)
+    assert short["x"] >= 0
+    assert short["x"] + short["all"] <= short["width"]
+
+
+def test_fit_shows_of_a_long_graph_the_height_where_one_is(watched, tmp_path):
+    losses, _ = losses_of(CELLS["lstm"], steps=100)
+    tg.explore(losses[-1], tmp_path / "page.html")
+    page = watched.open(tmp_path / "page.html")
+    end = fitted(page)
+    assert end["x"] + end["all"] == pytest.approx(end["width"] - 12)  # it begins at the loss
+    assert end["all"] > 10 * end["width"]
+    page.evaluate("explorer.picture.center(explorer.picture.width / 2, 0, 0.02)")
+    middle = fitted(page)
+    assert middle["scale"] == end["scale"]
+    assert (middle["width"] / 2 - middle["x"]) / middle["all"] == pytest.approx(0.5, abs=0.01)
+    page.evaluate("explorer.picture.center(0, 0)")
+    assert fitted(page)["x"] == pytest.approx(12)
+
+
+def test_a_leaf_without_a_name_is_no_constant_and_a_search_without_a_hit_says_so(watched, tmp_path):
+    w, x = tg.Tensor([1.0, 2.0], requires_grad=True), tg.Tensor([3.0, 4.0])
+    tg.explore((w * x).sum(), tmp_path / "page.html")
+    page = watched.open(tmp_path / "page.html")
+    assert page.locator("#source option").first.inner_text().startswith("unnamed leaf")
+    assert sorted(page.locator("#graph .leaf .brief, #graph .constant .brief").all_text_contents()) == [
+        "constant",
+        "leaf",
+    ]
+    assert not page.locator("#search-panel").is_visible()
+    page.fill("#search", "nowhere")
+    assert page.locator("#found").is_visible()
+    assert page.locator("#found").inner_text().startswith("Nothing is called “nowhere”: search for a name")
 
 
 def test_printing_shows_the_graph_and_the_numbers_but_no_controls(lstm_page):

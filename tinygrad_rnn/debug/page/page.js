@@ -32,9 +32,9 @@ function edgeLabel(shares, share) {
 // Looks ---------------------------------------------------------------------------------------------------------------
 
 const look = {
-  brief({ at }) {
+  brief({ at, shape }) {
     const { name, shown, op } = tape.nodes[at];
-    return name === undefined ? (op ?? "constant") : (shown ?? name).slice(0, 24);
+    return name === undefined ? (op ?? shape) : (shown ?? name).slice(0, 24);
   },
   node({ at }) {
     if (at < 0) return { classes: "", gradient: "" };
@@ -446,7 +446,9 @@ function search() {
   const found = tape.nodes.filter((node) => words.every((word) => ends(searchable[node.at], word)));
   const exact = (node) => Number(node.name?.toLowerCase() !== words[0]);
   found.sort((a, b) => exact(a) - exact(b) || a.at - b.at);
-  byId("found").textContent = `${found.length} found`;
+  byId("found").textContent = found.length
+    ? `${found.length} found`
+    : `Nothing is called “${text}”: search for a name, an operation, a scope or a step, such as h step 3`;
   for (const node of found.slice(0, 30)) {
     const button = element("button", { type: "button", class: "link", text: `${whereOf(node)}${called(node)}`, onclick: () => app.selectNode(node.at) });
     results.append(element("li", {}, button));

@@ -106,7 +106,7 @@ function makePicture(svg, data, look, pick) {
     });
     // For reading from further away: the name alone, as large as fits.
     const brief = node.at < 0 ? node.lines[0][0] : look.brief(node);
-    const size = Math.min(34, (1.45 * node.w) / Math.max(2, brief.length), 0.8 * node.h);
+    const size = Math.min(34, (1.3 * node.w) / Math.max(2, brief.length), 0.8 * node.h);
     group.append(drawn("text", { x: node.x, y: (node.y + size * 0.35).toFixed(1), "font-size": size.toFixed(1), class: "brief" }, brief));
     node.group = group;
     node.drawn = null;
@@ -187,7 +187,7 @@ function makePicture(svg, data, look, pick) {
     world.setAttribute("transform", `translate(${x.toFixed(2)},${y.toFixed(2)}) scale(${scale.toFixed(5)})`);
     const level = scale < FAR ? "far" : scale < NEAR ? "middle" : "near";
     svg.setAttribute("data-level", level);
-    svg.style.setProperty("--number", `${Math.min(24, Math.max(11, 11 / scale)).toFixed(1)}px`);
+    svg.style.setProperty("--number", `${Math.min(20, Math.max(11, 11 / scale)).toFixed(1)}px`);
     const left = -x / scale;
     const right = (width - x) / scale;
     for (const chunk of chunks) if (chunk) show(chunk, level !== "far" && chunk.right >= left && chunk.left <= right);
@@ -253,23 +253,20 @@ function makePicture(svg, data, look, pick) {
     later();
   }
 
-  function fit() {
+  // All of it where that can be read, else its full height, around what stood at `x` of it.
+  function fit(x = (view.width / 2 - view.x) / view.scale) {
     measure();
-    view.scale = Math.min(1.2, (view.width - 24) / data.width, (view.height - 24) / data.height);
-    view.x = (view.width - data.width * view.scale) / 2;
+    const [wide, high] = [(view.width - 24) / data.width, (view.height - 24) / data.height];
+    view.scale = Math.min(1.2, wide, high);
+    if (view.scale < 0.2) view.scale = Math.min(0.8, high);
+    const [all, most] = [data.width * view.scale, view.width - 24];
+    view.x = all <= most ? (view.width - all) / 2 : Math.max(view.width - 12 - all, Math.min(12, view.width / 2 - x * view.scale));
     view.y = (view.height - data.height * view.scale) / 2;
     later();
   }
 
-  // All of it where that can be read, else the end, where the losses are.
-  function begin() {
-    fit();
-    if (view.scale >= 0.2) return;
-    view.scale = Math.min(0.8, (view.height - 24) / data.height);
-    view.x = view.width - data.width * view.scale - 12;
-    view.y = (view.height - data.height * view.scale) / 2;
-    later();
-  }
+  // A long one begins at its end, where the losses are.
+  const begin = () => fit(data.width);
 
   function center(x, y, scale = view.scale) {
     view.scale = scale;

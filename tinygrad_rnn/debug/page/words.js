@@ -53,7 +53,7 @@ function shapeText(shape) {
 }
 
 function called(node) {
-  return node.shown ?? node.name ?? (node.op ? `result of ${node.op}` : "constant");
+  return node.shown ?? node.name ?? (node.op ? `result of ${node.op}` : node.tracked ? "unnamed leaf" : "constant");
 }
 
 const WIDE = 33; // characters in a line of the panel

@@ -19,7 +19,7 @@ from ..text.labels import Line
 from ..views.figure import Figure, Key, Node
 from .dot import scopes_to_print
 
-NUMBER = 46.0, 20.0  # width and height of a number on an edge
+NUMBER = 52.0, 22.0  # width and height of a number on an edge
 LARGE_NUMBER = 96.0, 36.0  # the same on a long edge, which has room for it as it is printed when seen from far
 LONG = 220.0  # how far such an edge reaches, sideways and up and down together
 _WIDEST_GRADIENT = -1.23e-123  # room for any number where a gradient is printed
