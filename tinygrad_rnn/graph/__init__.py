@@ -43,6 +43,7 @@ from .views.cells import cells
 from .views.figure import Figure, ancestors, figure
 from .views.flow import currents, flow_asked_for
 from .views.rolled import rolled
+from .views.window import NARROW
 
 __all__ = [
     "BLUE",
@@ -150,7 +151,7 @@ def animate(
 
     losses: a scalar, or a list of them, whose sum is differentiated; no `.grad` is touched.
     path: a .gif, or a folder (a name without an ending) for numbered pictures frame_01.png, frame_02.png, ...
-    view: "ops" or "cells". steps: as for `draw`.
+    view: "ops" or "cells". steps: as for `draw`; None shows of more than four the first and the last two.
     frames: how many pictures at most; each is a move over one operation, or else over one landmark, scope or step: the
         finest that fits.
     seconds: how long each picture of a GIF stays. width: of the pictures, about, in pixels.
@@ -163,7 +164,8 @@ def animate(
             "the view 'rolled' shows all steps as one, and a sweep goes through one after the other: animate 'ops' or "
             "'cells'"
         )
-    return animated(losses, VIEWS[view](losses, steps), path, frames, seconds, width, timeout)
+    drawn = (cells if view == "cells" else figure)(losses, steps, NARROW)
+    return animated(losses, drawn, path, frames, seconds, width, timeout)
 
 
 def _outputs(outputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:

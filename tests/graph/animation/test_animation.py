@@ -81,6 +81,22 @@ def test_frames_are_by_landmark_then_by_scope_then_by_step_as_fewer_are_allowed(
     assert words[3][-1].startswith("through steps ") or words[3][-1] == "through step 0"
 
 
+def test_of_many_steps_few_are_drawn_and_the_sweep_goes_over_the_others_at_once(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(film, "_rendered", lambda texts, width, timeout: shown.append(texts) or [b""] * len(texts))
+    monkeypatch.setattr(film, "_numbered", lambda folder, pictures, words: shown.append(words))
+    for view in ("ops", "cells"):
+        tg.animate(samples.lstm(steps=12, keep=None), tmp_path / "frames", view)
+        texts, words = shown[-2:]
+        assert len(texts) <= 40
+        assert [t for t in range(12) if f"step {t} " in texts[0]] == [0, 10, 11]
+        assert sum("steps 9 to 1, not drawn" in one for one in words) == 1
+        for part in ("through c at step 11", "through c at step 0", "through c at step 10"):
+            assert sum(part in one for one in words) == 1
+        tg.animate(samples.lstm(steps=12, keep=None), tmp_path / "frames", view, steps=(3, 6))
+        assert [t for t in range(12) if f"step {t} " in shown[-2][0]] == [3, 4, 5]
+
+
 def test_the_uses_of_a_weight_are_shown_apart_and_add_up_to_its_gradient():
     loss = samples.rnn(keep=None)
     drawn, nodes, found, _ = cut(loss)

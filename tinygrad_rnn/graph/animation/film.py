@@ -20,7 +20,7 @@ from ..pictures.files import check_place, write
 from ..pictures.render import render
 from ..text.summary import number
 from ..views.figure import Figure, ancestors
-from .frames import frames, overlays, swept, visible_in
+from .frames import frames, hidden_in, overlays, swept, visible_in
 
 AT_ONCE = 2  # renderers running
 EXACT = (ORANGE, BLUE, "#FFFFFF", LIGHT_BLUE, LIGHT_ORANGE)
@@ -71,7 +71,7 @@ def _drawn(losses: Sequence[Tensor], figure: Figure, most: int) -> tuple[list[st
     """The DOT text of every frame, its words, and those of the whole."""
     found = swept(losses, figure)
     nodes = {t.index: t for t in ancestors(losses)}
-    made = visible_in(figure, frames(losses, nodes, found, most))
+    made = visible_in(figure, frames(losses, nodes, found, most, hidden_in(figure)))
     looks = overlays(made, figure, found)
     texts = [dot_text(figure, overlay=look, show=()) for look in looks]
     largest = max(found.norms, key=lambda index: found.norms[index])

@@ -79,10 +79,18 @@ def swept(losses: Sequence[Tensor], figure: Figure) -> Swept:
     )
 
 
-def frames(losses: Sequence[Tensor], nodes: Mapping[int, Any], found: Swept, most: int) -> list[Frame]:
+def hidden_in(figure: Figure) -> dict[int, str]:
+    """Of each operation that is not drawn, by index, the gap that stands for it."""
+    gaps = {n.id for n in figure.nodes if n.gap is not None}
+    return {index: v for index, v in figure.home.items() if v in gaps}
+
+
+def frames(
+    losses: Sequence[Tensor], nodes: Mapping[int, Any], found: Swept, most: int, hidden: Mapping[int, str] | None = None
+) -> list[Frame]:
     """The sweep in at most so many frames, by operation, else by landmark, scope or step: the finest that fits.
 
-    nodes: the tape, by index.
+    nodes: the tape, by index. hidden: see `hidden_in`; over a gap the sweep goes in one frame.
     """
     waiting: dict[int, int] = defaultdict(int)
     for uses in found.sent.values():
@@ -91,7 +99,7 @@ def frames(losses: Sequence[Tensor], nodes: Mapping[int, Any], found: Swept, mos
     known = {loss.index for loss in losses if not waiting[loss.index]}
     sent: set[Key] = set()
     made = [Frame(STARTS, frozenset(), frozenset(), frozenset(known))]
-    for words, members in _groups([nodes[index] for index in found.order], max(1, most - 1)):
+    for words, members in _groups([nodes[index] for index in found.order], max(1, most - 1), hidden or {}):
         now = {use for t in members for use in found.sent[t.index]}
         for consumer, slot in now:
             x = nodes[consumer].inputs[slot].index
@@ -110,18 +118,31 @@ def visible_in(figure: Figure, made: Sequence[Frame]) -> list[Frame]:
     return [*kept[:-1], replace(kept[-1], sent=made[-1].sent, known=made[-1].known)]
 
 
-def _groups(order: list[Any], most: int) -> list[tuple[str, list[Any]]]:
+def _groups(order: list[Any], most: int, hidden: Mapping[int, str]) -> list[tuple[str, list[Any]]]:
     """Neighbours in the sweep that make one frame, and what to call them."""
     finest: list[list[Any]] = []
     for same, words in ((_by_operation, _operation_words), (_by_landmark, _landmark_words), (_by_place, _place_words)):
-        finest = _runs(order, same)
+        finest = _runs(order, _or_hidden(same, hidden))
         if len(finest) <= most:
-            return [(words(group), group) for group in finest]
-    by_step = _runs(order, lambda before, t: before.place.step == t.place.step)
+            return [
+                (f"{_span_words(group)}, not drawn" if group[0].index in hidden else words(group), group)
+                for group in finest
+            ]
+    by_step = _runs(order, _or_hidden(lambda before, t: bool(before.place.step == t.place.step), hidden))
     finest = by_step if len(by_step) <= len(finest) else finest
     size = -(-len(finest) // most)
     merged = [[t for run in finest[k : k + size] for t in run] for k in range(0, len(finest), size)]
     return [(_span_words(group), group) for group in merged]
+
+
+def _or_hidden(same: Callable[[Any, Any], bool], hidden: Mapping[int, str]) -> Callable[[Any, Any], bool]:
+    """The same, but that what one gap hides is together."""
+
+    def together(before: Any, t: Any) -> bool:
+        gaps = hidden.get(before.index), hidden.get(t.index)
+        return gaps[0] == gaps[1] if any(gaps) else same(before, t)
+
+    return together
 
 
 def _runs(order: list[Any], same: Callable[[Any, Any], bool]) -> list[list[Any]]:

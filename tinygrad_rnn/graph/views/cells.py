@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from ..text.summary import number
 from .figure import Edge, Figure, Kind, Node, ancestors, is_plain_number, kinds_of, measured_of, used_by_several_steps
 from .folding import Folding, common_scope, crosses, fold, of_sweep
-from .window import WIDE, Gap, gaps_of
+from .window import WIDE, Fitting, Gap, gaps_of
 
 # How operations are written that are drawn as part of another.
 SIGNS = {
@@ -53,11 +53,13 @@ def tape_of(outputs: Sequence[Any]) -> Tape:
     return Tape(tensors, operations, kinds_of(tensors, operations), fold(operations, outputs), tuple(outputs))
 
 
-def cells(outputs: Sequence[Any], steps: tuple[int, int] | None = None) -> Figure:
-    """What leads to the outputs, folded into cells. For `steps` see `window.gaps_of`; it counts folded nodes here."""
+def cells(outputs: Sequence[Any], steps: tuple[int, int] | None = None, fitting: Fitting = WIDE) -> Figure:
+    """What leads to the outputs, folded into cells. For `steps` and `fitting` see `window.gaps_of`,
+    which counts folded nodes here.
+    """
     tape = tape_of(outputs)
     visible = [t for t in tape.operations if tape.folding.drawn_as[t.index] == t.index]
-    gaps, hidden = gaps_of(visible, steps, WIDE)
+    gaps, hidden = gaps_of(visible, steps, fitting)
     classes = classes_of(tape, hidden)
     ids = ids_of(classes.members)
     nodes = [node_of(key, ids[key], classes, tape, gaps) for key in ids]

@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 from ..text.summary import Value, norm, summary
 from .folding import common_scope, crosses, of_sweep
-from .window import Gap, gaps_of
+from .window import HIGH, Fitting, Gap, gaps_of
 
 Kind = Literal["operation", "parameter", "leaf", "constant", "gap", "sink"]
 Key = tuple[int, int]  # a drawn tensor: its index, and that of the first consumer it is drawn beside (-1: drawn once)
@@ -120,11 +120,11 @@ class Figure:
     view: str = "ops"
 
 
-def figure(outputs: Sequence[Recorded], steps: tuple[int, int] | None = None) -> Figure:
-    """The operations that lead to the outputs, and what they use. For `steps` see `window.gaps_of`."""
+def figure(outputs: Sequence[Recorded], steps: tuple[int, int] | None = None, fitting: Fitting = HIGH) -> Figure:
+    """The operations that lead to the outputs, and what they use. For `steps`, `fitting` see `window.gaps_of`."""
     tape = ancestors(outputs)
     operations = [t for t in tape if t.primitive is not None]
-    gaps, hidden = gaps_of(operations, steps)
+    gaps, hidden = gaps_of(operations, steps, fitting)
     shown = [t for t in operations if t.index not in hidden]
     kinds = kinds_of(tape, operations)
     wanted = {t.index for t in outputs}

@@ -16,14 +16,16 @@ REFUSED = 20_000  # operations; no picture of so many can be read, and none is b
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """What fits a page: at_ends, the steps that a window of its own choosing shows at each end; and most, how many
+    """What fits a page: first, last, the steps that a window of its own choosing shows at each end; and most, how many
     steps are shown whole where their operations are few. As many as the window has, gap and all, are shown anyway."""
 
-    at_ends: int
+    first: int
+    last: int
     most: int
 
 
-HIGH, WIDE = Fitting(3, 12), Fitting(2, 8)  # for steps that are drawn high, as in `ops`, or wide, as in `cells`
+HIGH, WIDE = Fitting(3, 3, 12), Fitting(2, 2, 8)  # for steps that are drawn high, as in `ops`, or wide, as in `cells`
+NARROW = Fitting(1, 2, 4)  # for pictures that are looked at for half a second each
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,9 @@ def _asked_for(axis: list[int], steps: tuple[int, int]) -> set[int]:
 
 
 def _chosen(axis: list[int], operations: int, fitting: Fitting) -> set[int]:
-    if len(axis) <= 2 * fitting.at_ends + 1 or (len(axis) <= fitting.most and operations <= FEW):
+    if len(axis) <= fitting.first + fitting.last + 1 or (len(axis) <= fitting.most and operations <= FEW):
         return set(axis)
-    return {*axis[: fitting.at_ends], *axis[-fitting.at_ends :]}
+    return {*axis[: fitting.first], *axis[-fitting.last :]}
 
 
 def _runs_not_in(axis: list[int], shown: set[int]) -> Iterable[list[tuple[int, int]]]:
