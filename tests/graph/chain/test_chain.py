@@ -197,6 +197,39 @@ def test_each_state_says_once_where_it_comes_from_and_only_words_take_room_besid
     assert float(legend.split('"')[1].split(",")[2]) >= words  # so far goes the page
 
 
+def test_two_states_that_one_node_takes_up_have_an_arrow_each():
+    u, v = (tg.Tensor([[0.5, -0.2], [0.1, 0.3]], True, name) for name in "uv")
+    a, s = tg.Tensor([0.1, 0.2], name="a0"), tg.Tensor([0.3, 0.1], name="s0")
+    for _, x in tg.steps([0.3, 0.1, 0.2, 0.4]):
+        with tg.scope("own"):
+            n = (u @ a + v @ s + x).tanh().named("n")
+            a, s = (0.9 * a + 0.1 * n).named("a"), (0.5 * s + 0.5 * n).named("s")
+    fig = cells([(a * s).sum()])
+    place = placed(fig)
+    nodes = {node.id: node for node in fig.nodes}
+    drawn = dict(zip(fig.edges, place.curves, strict=True))
+    for target in (node.id for node in fig.nodes if node.name == "n"):
+        into = [
+            curve
+            for e, curve in drawn.items()
+            if e.target == target and (e.crossing or nodes[e.source].name in ("a0", "s0"))
+        ]
+        assert len(into) == 2
+        first, second = (
+            [point for k in range(0, len(c.points) - 1, 3) for point in bezier(c.points[k : k + 4])] for c in into
+        )
+        near = sum(min(abs(x - u) + abs(y - v) for u, v in second) < 1.0 for x, y in first)
+        assert near <= 6  # they may cross, and do not run along each other
+        assert abs(into[0].tip[1] - into[1].tip[1]) > 5
+    for name in ("a", "s"):  # one leads straight on
+        heights = [
+            {round(y, 6) for _, y in (*curve.points, curve.tip)}
+            for e, curve in drawn.items()
+            if e.crossing and nodes[e.source].name == name and nodes[e.source].step > 0
+        ]
+        assert sum(len(at) == 1 for at in heights) == 2
+
+
 def test_every_step_is_the_same_figure():
     fig = cells([recurrent("GRU", steps=5)])
     place = placed(fig)

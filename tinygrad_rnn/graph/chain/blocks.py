@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from ..views.figure import Edge, Figure
 
+Use = tuple[int, ...]  # (which member of a node, slot); () for any
+
 
 @dataclass(slots=True, eq=False)
 class Block:
@@ -31,13 +33,18 @@ class Block:
 @dataclass(frozen=True, slots=True)
 class Blocks:
     """of: the block of every node in one. loose: for slots with nothing else, the initial states in it. rank: of every
-    node within its block."""
+    node within its block. use: by which use a state comes in, so that two that one node takes up come in apart."""
 
     all: list[Block]
     of: dict[str, Block]
     loose: dict[int, list[str]]
     slots: int
     rank: dict[str, int]
+    use: dict[Edge, Use]
+
+    def entry(self, e: Edge) -> tuple[str, Use]:
+        """Where an edge from another block comes in: for which node, and which of its uses."""
+        return e.target, self.use.get(e, ())
 
     def is_inside(self, e: Edge) -> bool:
         """Whether an edge stays in one block: not if it leads to another step, or back to what comes before."""
@@ -80,7 +87,22 @@ def blocks(figure: Figure) -> Blocks:
         {number[p, 0]: vs for p, vs in loose_at.items()},
         len(order),
         {v: k for b in every for k, v in enumerate(b.nodes)},
+        _uses_of_states(figure, of, set(initial)),
     )
+
+
+def _uses_of_states(figure: Figure, of: dict[str, Block], initial: set[str]) -> dict[Edge, Use]:
+    if figure.view == "rolled":  # there a node has the members of all steps
+        return {}
+    member = {n.id: {index: k for k, index in enumerate(n.members)} for n in figure.nodes}
+    found: dict[Edge, Use] = {}
+    for e in figure.edges:
+        source, target = of.get(e.source), of[e.target]
+        is_same = source is not None and (source.gap is not None or source.scope == target.scope)
+        is_state = e.source in initial if source is None else e.crossing and is_same
+        if is_state and target.gap is None and target.step is not None:
+            found[e] = min((member[e.target][t], slot) for t, slot in e.uses)
+    return found
 
 
 def _sort(every: list[Block], of: dict[str, Block], edges: Sequence[Edge]) -> None:

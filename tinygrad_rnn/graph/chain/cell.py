@@ -15,8 +15,10 @@ from ..layout.curves import Curve, Point, right_angled, upwards
 from ..layout.rows import Layout, Link, layout, stretched
 from ..layout.states import shortest_chain
 from ..looks.overlay import Room
+from .blocks import Use
 
 Size = tuple[float, float]
+Entry = tuple[str, Use]  # the node that something comes in for, and for which of its uses
 LANE_GAP = 16.0  # between what is in the top lane, or the bottom lane, and the rest
 ENTRY = 11.0  # between two arrows that end at the same side
 TURN = 18.0  # the width in which a line with a number turns
@@ -25,26 +27,26 @@ SIDE = 14.0  # from the nodes to a border that no arrow leads through
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A state that crosses time: the node that it leaves, and those it arrives at, one step on."""
+    """A state that crosses time: the node that it leaves, and where it arrives, one step on."""
 
     producer: str
-    consumers: tuple[str, ...]
+    consumers: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
     """Coordinates from the lower left corner of the cell. enters, leaves: the height at which something comes in from
-    the left border for a node, and at which its result leaves on the right one. lines: the way of every link; `into`
+    the left border for a node, and at which a result leaves on the right one. lines: the way of every link; `into`
     and `out`: those from the left border and to the right one. clear: nodes with nothing below them. lane: the height
     of the top lane, 0 if there is none."""
 
     at: dict[str, Point]
     width: float
     height: float
-    enters: dict[str, float]
+    enters: dict[Entry, float]
     leaves: dict[str, float]
     lines: dict[Link, Curve]
-    into: dict[str, Curve]
+    into: dict[Entry, Curve]
     out: dict[str, Curve]
     clear: frozenset[str]
     channel: dict[str, float]  # the x of free space to the left of a node
@@ -55,7 +57,7 @@ def arrange(
     nodes: Sequence[str],
     size: Mapping[str, Size],
     links: Sequence[Link],
-    arrivals: Sequence[str],
+    arrivals: Sequence[Entry],
     exits: Sequence[str],
     states: Sequence[State],
     marks: frozenset[str] = frozenset(),
@@ -66,19 +68,22 @@ def arrange(
 ) -> Inside:
     """Lay out a cell.
 
-    nodes, links: each node before those that use it. arrivals: nodes that something comes in for at the left border.
+    nodes, links: each node before those that use it. arrivals: what comes in at the left border.
     exits: nodes whose results leave at the right border. states: those of them that cross time.
     narrowest: how wide it is at least. lane: how high its top lane is at least.
     """
     size = {v: size[v] for v in nodes}
-    top, bottom = _lanes(nodes, links, states)
+    (top, top_in), (bottom, bottom_in) = _lanes(nodes, links, states)
     stacks = _stacks(nodes, links, top, bottom, marks)
-    entry, leave = {v: f"> {v}" for v in arrivals}, {v: f"{v} >" for v in exits}
+    entry, leave = {into: f"> {into}" for into in arrivals}, {v: f"{v} >" for v in exits}
+    alone = {v for v, count in Counter(v for v, _ in arrivals).items() if count == 1}
     sizes = {v: (high, wide) for v, (wide, high) in size.items()}  # turned on its side
     sizes |= dict.fromkeys((*entry.values(), *leave.values()), (2.0, 2.0))
-    upper = {*top, *(entry[v] for v in top if v in entry), *(leave[v] for v in top if v in leave)}
-    lower = {*bottom, *(entry[v] for v in bottom if v in entry), *(leave[v] for v in bottom if v in leave)} - upper
-    every = [*links, *((entry[v], v) for v in entry), *((v, leave[v]) for v in leave)]
+    above = {entry[into] for into in arrivals if into[0] in top and (into in top_in or into[0] in alone)}
+    below = {entry[into] for into in arrivals if into[0] in bottom and (into in bottom_in or into[0] in alone)}
+    upper = {*top, *above, *(leave[v] for v in top if v in leave)}
+    lower = {*bottom, *below, *(leave[v] for v in bottom if v in leave)} - upper
+    every = [*links, *((entry[into], into[0]) for into in entry), *((v, leave[v]) for v in leave)]
     side = {v: (v in upper) - (v in lower or v in grounded) for v in sizes}
     # Older nodes above younger ones, where nothing else decides.
     runs = [list(entry.values()), list(reversed(nodes)), list(leave.values())]
@@ -106,10 +111,10 @@ def arrange(
         at={v: at[v] for v in nodes},
         width=wide,
         height=high - low,
-        enters={v: at[entry[v]][1] for v in entry},
+        enters={into: at[entry[into]][1] for into in entry},
         leaves={v: at[leave[v]][1] for v in leave},
         lines={link: lines[link] for link in links},
-        into={v: lines[entry[v], v] for v in entry},
+        into={into: lines[entry[into], into[0]] for into in entry},
         out={v: lines[v, leave[v]] for v in leave},
         clear=frozenset(v for v in nodes if place.is_clear(v, nodes)),
         lane=at[top[0]][1] if top else 0.0,
@@ -119,30 +124,32 @@ def arrange(
 
 def _lanes(
     nodes: Sequence[str], links: Sequence[Link], states: Sequence[State]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What is in the top lane, from left to right, and what is in the bottom lane."""
+) -> tuple[tuple[tuple[str, ...], tuple[Entry, ...]], tuple[tuple[str, ...], tuple[Entry, ...]]]:
+    """What is in the top lane, from left to right, and what is in the bottom lane; and where their states come in."""
     targets: dict[str, list[str]] = defaultdict(list)
     for u, v in links:
         targets[u].append(v)
     found = []
     for s in states:
-        chains = [chain for v in s.consumers if (chain := shortest_chain(v, s.producer, targets))]
+        chains = [chain for v, _ in s.consumers if (chain := shortest_chain(v, s.producer, targets))]
         if chains:
             # Where a state is also scaled and added to what comes of it, that is the line: the leak of a GRU.
             line = min(chains, key=lambda chain: (len(chain) == 1, len(chain)))
             found.append((len(line), nodes.index(s.producer), line, s))
     found.sort(key=lambda item: (item[0] == 1, *item[:2]))  # a running sum of losses is not the cell state
     top = found[0][2] if found else ()
+    top_in = found[0][3].consumers if found else ()
     others = [s for s in states if not found or s is not found[0][3]]
     if not others:
-        return top, ()
+        return (top, top_in), ((), ())
     # The h that is made of c; not the output that a decoder makes of h and reads again at the next step.
     others.sort(key=lambda s: nodes.index(s.producer))
     later = [s for s in others if top and nodes.index(s.producer) > nodes.index(top[-1])]
     hidden = later[0] if later else others[-1]
     before = _reaching(hidden.producer, links)
-    entries = [v for v in hidden.consumers if v in before and v not in top]
-    return top, tuple(dict.fromkeys(v for v in (*entries[:1], hidden.producer) if v not in top))
+    entries = [v for v, _ in hidden.consumers if v in before and v not in top]
+    bottom = tuple(dict.fromkeys(v for v in (*entries[:1], hidden.producer) if v not in top))
+    return (top, top_in), (bottom, hidden.consumers)
 
 
 def _reaching(end: str, links: Sequence[Link]) -> set[str]:

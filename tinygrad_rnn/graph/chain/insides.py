@@ -12,7 +12,7 @@ from ..looks.overlay import Room
 from ..looks.style import kind_of
 from ..text.labels import width
 from ..views.figure import Figure, Node
-from .blocks import Block, Blocks
+from .blocks import Block, Blocks, Use
 from .cell import Inside, Size, State, arrange
 
 
@@ -20,10 +20,10 @@ def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> 
     """The inside of every block; all blocks that do the same get the same, made for the largest text in any of them."""
     nodes = {n.id: n for n in figure.nodes}
     links: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    arrivals: dict[int, set[int]] = defaultdict(set)
+    arrivals: dict[int, set[tuple[int, Use]]] = defaultdict(set)
     exits: dict[int, set[int]] = defaultdict(set)
     grounded: dict[int, set[int]] = defaultdict(set)
-    states: dict[int, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
+    states: dict[int, dict[int, set[tuple[int, Use]]]] = defaultdict(lambda: defaultdict(set))
     ordinal = cut.rank
     own_states = _recurrent(figure, cut)
     for e in figure.edges:
@@ -38,7 +38,7 @@ def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> 
                 grounded[id(target)].add(ordinal[e.target])
             continue
         if source is None or source.slot != target.slot or e.lag or source is target:
-            arrivals[id(target)].add(ordinal[e.target])
+            arrivals[id(target)].add((ordinal[e.target], cut.use.get(e, ())))
         else:
             grounded[id(target)].add(ordinal[e.target])
         if source is None or not e.crossing or source.gap is not None or target.gap is not None:
@@ -48,8 +48,9 @@ def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> 
             called = nodes[e.source].name, nodes[e.source].operation
             same = [v for v in target.nodes if (nodes[v].name, nodes[v].operation) == called]
             if same:
+                into = ordinal[e.target], cut.use.get(e, ())
                 own_place = target.nodes[ordinal[e.source]] if ordinal[e.source] < len(target.nodes) else None
-                states[id(target)][ordinal[own_place if own_place in same else same[-1]]].add(ordinal[e.target])
+                states[id(target)][ordinal[own_place if own_place in same else same[-1]]].add(into)
     kin: dict[object, list[Block]] = defaultdict(list)
     for b in cut.all:
         if b.gap is None:
@@ -62,18 +63,18 @@ def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> 
     def drawn(alike: Sequence[Block], narrowest: float, lane: float = 0.0) -> Inside:
         first = alike[0]
         name = first.nodes
-        merged: dict[int, set[int]] = defaultdict(set)
+        merged: dict[int, set[tuple[int, Use]]] = defaultdict(set)
         for b in alike:
             for producer, consumers in states[id(b)].items():
                 if producer < len(name):
-                    merged[producer] |= {k for k in consumers if k < len(name)}
+                    merged[producer] |= {into for into in consumers if into[0] < len(name)}
         return arrange(
             name,
             sizes,
             list(dict.fromkeys(links[id(first)])),
-            [name[k] for k in sorted(set().union(*(arrivals[id(b)] for b in alike)))],
+            [(name[k], use) for k, use in sorted(set().union(*(arrivals[id(b)] for b in alike)))],
             [name[k] for k in sorted(set().union(*(exits[id(b)] for b in alike)))],
-            [State(name[p], tuple(name[k] for k in sorted(merged[p]))) for p in sorted(merged)],
+            [State(name[p], tuple((name[k], use) for k, use in sorted(merged[p]))) for p in sorted(merged)],
             frozenset(v for v in name if kind_of(nodes[v]) == "mark"),
             frozenset(name[k] for b in alike for k in grounded[id(b)] if k < len(name)),
             narrowest,
@@ -122,10 +123,10 @@ def _renamed(drawn: Inside, name: Mapping[str, str]) -> Inside:
         at={name[v]: p for v, p in drawn.at.items()},
         width=drawn.width,
         height=drawn.height,
-        enters={name[v]: y for v, y in drawn.enters.items()},
+        enters={(name[v], use): y for (v, use), y in drawn.enters.items()},
         leaves={name[v]: y for v, y in drawn.leaves.items()},
         lines={(name[u], name[v]): c for (u, v), c in drawn.lines.items()},
-        into={name[v]: c for v, c in drawn.into.items()},
+        into={(name[v], use): c for (v, use), c in drawn.into.items()},
         out={name[v]: c for v, c in drawn.out.items()},
         clear=frozenset(name[v] for v in drawn.clear),
         channel={name[v]: x for v, x in drawn.channel.items()},

@@ -153,9 +153,9 @@ def _beside(figure: Figure, cut: Blocks, inside: Mapping[int, Inside], low: dict
         source, target = cut.of.get(e.source), cut.of[e.target]
         if source is None or source is target or source.gap is not None or target.gap is not None:
             continue
-        if id(source) in done and id(target) not in done and e.target in inside[id(target)].enters:
+        if id(source) in done and id(target) not in done and cut.entry(e) in inside[id(target)].enters:
             leaves = low[id(source)] + inside[id(source)].leaves[e.source]
-            low[id(target)] = leaves - inside[id(target)].enters[e.target]
+            low[id(target)] = leaves - inside[id(target)].enters[cut.entry(e)]
             done.add(id(target))
 
 
@@ -178,8 +178,8 @@ def _loose_heights(
     wanted: dict[str, list[float]] = defaultdict(list)
     for e in figure.edges:
         target = cut.of[e.target]
-        if e.source not in cut.of and target.gap is None and e.target in inside[id(target)].enters:
-            wanted[e.source].append(low[id(target)] + PAD + inside[id(target)].enters[e.target])
+        if e.source not in cut.of and target.gap is None and cut.entry(e) in inside[id(target)].enters:
+            wanted[e.source].append(low[id(target)] + PAD + inside[id(target)].enters[cut.entry(e)])
     found: dict[str, float] = {}
     for inner in cut.loose.values():
         stack = sorted(inner, key=lambda v: wanted[v][0])

@@ -68,7 +68,7 @@ def trunks(figure: Figure, cut: Blocks, inside: Mapping[int, Inside]) -> list[Tr
         else:
             way: Way = "side" if e.lag or source is target else "below"
             own = inside[id(target)]
-            above = way == "side" and own.enters[e.target] > own.height / 2
+            above = way == "side" and own.enters[cut.entry(e)] > own.height / 2
             along = lanes[target.slot, target.row, above]
             lane = along.setdefault(e.source, len(along) + 1)
             found.append(Trunk(e, source, target, way, lane if above else -lane))
@@ -167,7 +167,7 @@ class Frame:
     def _arriving(self, w: Trunk) -> float | None:
         if w.way != "side":
             return None
-        return self.low[id(w.target)] + self.pad + self.inside[id(w.target)].enters[w.edge.target]
+        return self.low[id(w.target)] + self.pad + self.inside[id(w.target)].enters[self.cut.entry(w.edge)]
 
 
 def tracks_of(routed: Sequence[Routed]) -> dict[tuple[int, str], int]:
@@ -321,7 +321,7 @@ def _trunk_line(r: Routed, frame: Frame, page: Page, entry: Mapping[Edge, tuple[
         if side is not None:
             end = [(x, r.heights[-1]), (x, side), (page.at[e.target][0] - _onward(target) * half[0] / 2, side)]
         return _joined(begin, right_angled([*corners, *end]))
-    into = _moved(frame.inside[id(target)].into[e.target], target, frame, page)
+    into = _moved(frame.inside[id(target)].into[frame.cut.entry(e)], target, frame, page)
     path = _distinct([*corners, into.points[0]])
     middle = rounded(path) if len(path) > 1 else path
     if e.lag:  # what is written about a loop stands beside it, about any other line above its end
