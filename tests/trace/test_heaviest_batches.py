@@ -114,14 +114,30 @@ def test_a_table_of_vectors_and_one_start_for_all_rows_are_sources_like_any_othe
         assert weights(top, by) == pytest.approx(ranked(expected, trace.total, by), rel=1e-10)
 
 
-def completions(found, made, stop, cotangent, by_norm):
+def test_a_row_of_a_table_that_is_taken_twice_counts_twice_in_the_bound_by_whichever_index():
+    rng = np.random.default_rng(0)
+    table = tg.Tensor(rng.normal(size=(4, 2)), requires_grad=True)
+    h = tg.Tensor(np.zeros((3, 2)))
+    for _, ids in tg.steps(np.array([[3, -1, 3], [0, 0, -4], [3, 3, -1]])):
+        h = (together(h) + table[ids]).named("h")  # together: so that all rows are one block
+    trace = tg.trace_gradient((h * np.ones(2)).sum(), to=table)
+    found = segments.segments_of(heaviest._reading(trace.paths, None), "state")
+    made = factors.factors_of(found, None, Limit())
+    bound = bounds.Bounds(found, made)
+    for stop in found.ways:
+        cotangent = np.ones((1, *found.shape(stop)))
+        upper = float(bound(stop, cotangent.reshape((1, found.size(stop))))[0])
+        assert max(completions(found, stop, cotangent, None)) <= upper * (1 + 1e-12)
+
+
+def completions(found, stop, cotangent, along):
     """The weights of all completions from a stop, one by one, from the true gradients."""
     arrived, at_uses = segments.carried(found, stop, cotangent)
     if at_uses:
         (gradient,) = segments.contributions(found, at_uses)
-        yield float(np.linalg.norm(gradient)) if by_norm is None else abs(float(gradient @ by_norm))
+        yield float(np.linalg.norm(gradient)) if along is None else abs(float(gradient @ along))
     for earlier, moved in arrived.items():
-        yield from completions(found, made, earlier, moved, by_norm)
+        yield from completions(found, earlier, moved, along)
 
 
 @pytest.mark.parametrize("by", ["norm", "share"])
@@ -140,7 +156,7 @@ def test_no_completion_of_any_half_read_path_weighs_more_than_its_bound(source, 
             if sparse:  # in one row only
                 cotangent[:, 1:] = 0
             upper = float(bound(stop, cotangent.reshape((1, found.size(stop))))[0])
-            below = list(completions(found, made, stop, cotangent, along))
+            below = list(completions(found, stop, cotangent, along))
             assert max(below) <= upper * (1 + 1e-12)
             met += max(below) > 0.05 * upper
     assert met > 3  # and they are not so large that this says nothing

@@ -37,16 +37,25 @@ class NotApartError(Exception):
     """The rows of a cotangent are not apart on their way."""
 
 
-def end_of_rows(segments: Segments, at_uses: Mapping[Edge, Array], probe: Mapping[Edge, Array], along: Any) -> End:
+class TooLargeError(Exception):
+    """A Jacobian by the source has more numbers than may be kept."""
+
+
+def end_of_rows(
+    segments: Segments, at_uses: Mapping[Edge, Array], probe: Mapping[Edge, Array], along: Any, most: float
+) -> End:
     """Of cotangents, a batch of unit vectors (n of a row) at a time, in all rows at once.
 
     at_uses: at each use of the source the cotangent of its consumer, (n, *its shape). probe: the same of (rows), nan
     wherever that row comes. along: the direction of the gradient, by share; None by norm.
-    Raises NotApartError where one number comes from several rows.
+    Raises NotApartError where one number comes from several rows, TooLargeError where it takes more than `most`
+    numbers to find out.
     """
     rows = len(next(iter(probe.values())))
     if all(map(apart, probe.values())) and (outer := _outer_products(segments, at_uses, rows, along)):
         return outer
+    if max(rows, len(next(iter(at_uses.values())))) * segments.reading.paths.source.size > most:
+        raise TooLargeError
     comes = np.isnan(contributions(segments, probe))
     if (comes.sum(axis=0) > 1).any():
         raise NotApartError
@@ -59,10 +68,12 @@ def end_of_rows(segments: Segments, at_uses: Mapping[Edge, Array], probe: Mappin
     return End(blocks.reduced(matrix), True)
 
 
-def end_of_all(segments: Segments, at_uses: Mapping[Edge, Array], along: Any) -> End:
+def end_of_all(segments: Segments, at_uses: Mapping[Edge, Array], along: Any, most: float) -> End:
     """The same of all unit vectors one by one, as a single block."""
     if outer := _outer_products(segments, at_uses, 1, along):
         return outer
+    if len(next(iter(at_uses.values()))) * segments.reading.paths.source.size > most:
+        raise TooLargeError
     values = contributions(segments, at_uses)
     return End(values[None] @ along[:, None] if along is not None else blocks.reduced(values[None]), True)
 
@@ -102,6 +113,12 @@ def _factor(consumer: Any, slot: int, rows: int) -> Array | None:
     """What the cotangent of a product is multiplied with for one of its factors, (rows, n, m), apart by the rows of the
     first axis of the product; None for an operation that is no such product."""
     name, values = consumer.primitive.name, [x.value for x in consumer.inputs]
+    if name == "gather" and len(consumer.params["index"]) == 1 and consumer.size:  # rows of a table, such as vectors of
+        taken = np.reshape(
+            consumer.params["index"][0] % len(values[0]), (rows, -1)
+        )  # words: those that are taken twice are added up
+        most = max(int(np.unique(row, return_counts=True)[1].max()) for row in taken)
+        return np.ones((rows, most, 1))
     if name == "linear" and slot == 2:
         return np.ones((rows, consumer.size // consumer.shape[-1] // rows, 1)) if consumer.ndim else None
     if (name == "linear" or (name == "matmul" and values[1].ndim == 2)) and slot == 1:
@@ -114,6 +131,8 @@ def _factor(consumer: Any, slot: int, rows: int) -> Array | None:
 
 def _tangent(consumer: Any, slot: int, direction: Array) -> Array:
     """How a product changes if that factor goes in a direction."""
+    if consumer.primitive.name == "gather":
+        return np.asarray(consumer.primitive.forward(direction, **consumer.params))
     if slot == 2:
         return np.broadcast_to(direction, consumer.shape)
     values = [x.value for x in consumer.inputs[:2]]

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import blocks
-from .ends import End, NotApartError, apart, end_of_all, end_of_rows
-from .segments import Segments, Stop, carried
+from .ends import End, NotApartError, TooLargeError, apart, end_of_all, end_of_rows
+from .segments import Edge, Segments, Stop, carried
 
 Array = npt.NDArray[Any]
 
@@ -50,18 +50,21 @@ class Factors:
     numbers: int = 0
 
 
+class BeyondLimitError(Exception):
+    """The factors would take more work, or more numbers, than the limit allows."""
+
+
 def factors_of(segments: Segments, along: Array | None, limit: Limit) -> Factors | None:
     """along: the direction of the gradient, by share; None by norm. None where they would be beyond the limit."""
-    expected = sum(_least_work(segments, stop) for stop in segments.ways)
-    if expected > limit.work:
-        return None
     found = Factors(apart=along is None)
-    for stop in segments.ways:
-        in_rows = segments.shape(stop)[0] > 1 and _add_in_rows(segments, stop, along, found)
-        if not in_rows and not _add_whole(segments, stop, along, found, limit):
-            return None
-        if found.work > limit.work or found.numbers > limit.numbers:
-            return None
+    if sum(_least_work(segments, stop) for stop in segments.ways) > limit.work:
+        return None
+    try:
+        for stop in segments.ways:
+            if not (segments.shape(stop)[0] > 1 and _add_in_rows(segments, stop, along, found, limit)):
+                _add_whole(segments, stop, along, found, limit)
+    except BeyondLimitError:
+        return None
     return found
 
 
@@ -71,25 +74,35 @@ def _least_work(segments: Segments, stop: Stop) -> int:
     return vectors * segments.work(stop)
 
 
-def _add_in_rows(segments: Segments, stop: Stop, along: Array | None, found: Factors) -> bool:
+def _carry(
+    segments: Segments, stop: Stop, cotangents: Array, found: Factors, limit: Limit
+) -> tuple[dict[Stop, Array], dict[Edge, Array]]:
+    """Raises BeyondLimitError, before anything is done, where that is beyond the limit."""
+    found.work += len(cotangents) * segments.work(stop)
+    if found.work > limit.work or len(cotangents) * segments.widest(stop) > limit.numbers:
+        raise BeyondLimitError
+    return carried(segments, stop, cotangents)
+
+
+def _add_in_rows(segments: Segments, stop: Stop, along: Array | None, found: Factors, limit: Limit) -> bool:
     """Unless rows turn out to meet on the way."""
     rows, states, n = segments.shape(stop)
-    found.work += rows * segments.work(stop)
     probe = np.zeros((rows, rows, states, n))
     probe[np.arange(rows), np.arange(rows)] = np.nan
     with np.errstate(invalid="ignore"):
-        seen, seen_at_uses = carried(segments, stop, probe)
+        seen, seen_at_uses = _carry(segments, stop, probe, found, limit)
     if not all(map(apart, seen.values())):
         return False
-    found.work += states * n * segments.work(stop)
     units = np.repeat(np.eye(states * n).reshape((states * n, 1, states, n)), rows, axis=1)
-    arrived, at_uses = carried(segments, stop, units)
+    arrived, at_uses = _carry(segments, stop, units, found, limit)
     try:
         with np.errstate(invalid="ignore"):
-            end = end_of_rows(segments, at_uses, seen_at_uses, along) if at_uses else None
+            end = end_of_rows(segments, at_uses, seen_at_uses, along, limit.numbers) if at_uses else None
     except NotApartError:
         return False
-    _keep(segments, found, stop, {x: _in_blocks(a) for x, a in arrived.items()}, end)
+    except TooLargeError:
+        raise BeyondLimitError from None
+    _keep(segments, stop, {x: _in_blocks(a) for x, a in arrived.items()}, end, found, limit)
     return True
 
 
@@ -99,28 +112,30 @@ def _in_blocks(arrived: Array) -> Array:
     return np.ascontiguousarray(arrived.reshape((n, rows, states * elements)).swapaxes(0, 1))
 
 
-def _add_whole(segments: Segments, stop: Stop, along: Array | None, found: Factors, limit: Limit) -> bool:
-    """Unless that is beyond the limit."""
+def _add_whole(segments: Segments, stop: Stop, along: Array | None, found: Factors, limit: Limit) -> None:
     size = segments.size(stop)
-    found.work += size * segments.work(stop)
-    if found.work > limit.work or size * sum(map(segments.size, segments.ways[stop].following)) > limit.numbers:
-        return False
-    if segments.ways[stop].uses and size * segments.reading.paths.source.size > 4 * limit.numbers:
-        return False
-    arrived, at_uses = carried(segments, stop, np.eye(size).reshape((size, *segments.shape(stop))))
-    end = end_of_all(segments, at_uses, along) if at_uses else None
-    _keep(segments, found, stop, {x: a.reshape((1, size, segments.size(x))) for x, a in arrived.items()}, end)
+    if size * max(size, *map(segments.size, segments.ways[stop].following), 0) > limit.numbers:
+        raise BeyondLimitError
+    arrived, at_uses = _carry(segments, stop, np.eye(size).reshape((size, *segments.shape(stop))), found, limit)
+    try:
+        end = end_of_all(segments, at_uses, along, limit.numbers) if at_uses else None
+    except TooLargeError:
+        raise BeyondLimitError from None
+    matrices = {x: a.reshape((1, size, segments.size(x))) for x, a in arrived.items()}
+    _keep(segments, stop, matrices, end, found, limit)
     found.apart = found.apart and segments.shape(stop)[0] == 1
-    return True
 
 
-def _keep(segments: Segments, found: Factors, stop: Stop, matrices: dict[Stop, Array], end: End | None) -> None:
-    found.following[stop] = {
-        x: blocks.narrowed(m) if segments.shape(x) == segments.shape(stop) else m for x, m in matrices.items()
-    }
+def _keep(
+    segments: Segments, stop: Stop, matrices: dict[Stop, Array], end: End | None, found: Factors, limit: Limit
+) -> None:
+    same = segments.shape(stop)
+    found.following[stop] = {x: blocks.narrowed(m) if segments.shape(x) == same else m for x, m in matrices.items()}
     found.numbers += sum(matrix.size for matrix in found.following[stop].values())
-    found.work += sum(matrix.size * min(matrix.shape[1:]) for matrix in matrices.values())  # their spectral norms
+    found.work += sum(matrix.size * min(matrix.shape[1:]) for matrix in matrices.values())  # for their spectral norms
     if end is not None:
         found.ends[stop] = end
         found.numbers += end.matrix.size
         found.apart = found.apart and end.exact
+    if found.work > limit.work or found.numbers > limit.numbers:
+        raise BeyondLimitError

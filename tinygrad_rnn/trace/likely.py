@@ -40,15 +40,22 @@ def likely_completions(segments: Segments, factors: Factors) -> Likely:
         if stop in factors.ends:
             ways.append((_log2(factors.ends[stop].matrix), factors.ends[stop].matrix, 0))
         _, way, exponent = max(ways, key=lambda item: item[0])
-        by = int(np.frexp(np.abs(way).max(initial=0.0))[1])
-        found.completions[stop] = blocks.reduced(np.ldexp(way, -by))
-        found.exponents[stop] = exponent + by
+        # However small that completion is, no factor may be so large in these units that products of them overflow.
+        largest = [_exponent(factors.following[stop][x]) + found.exponents[x] for x in segments.ways[stop].following]
+        largest += [_exponent(factors.ends[stop].matrix)] if stop in factors.ends else []
+        found.exponents[stop] = max(exponent + _exponent(way), *(each - 64 for each in largest))
+        found.completions[stop] = blocks.reduced(np.ldexp(way, exponent - found.exponents[stop]))
     return found
 
 
 def _log2(matrix: Array) -> float:
     length = float(blocks.lengths(matrix.reshape((1, matrix.size)))[0])
     return math.log2(length) if length else -math.inf
+
+
+def _exponent(matrix: Array) -> int:
+    """Of the power of two that is just larger than every element."""
+    return int(np.frexp(np.abs(matrix).max(initial=0.0))[1])
 
 
 def count_in_units(factors: Factors, exponents: dict[Stop, int]) -> None:

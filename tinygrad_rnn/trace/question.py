@@ -223,7 +223,8 @@ class GradientTrace:
 
         unit: "state", a path is where it crosses time, as in c c h; or "landmark", all landmarks it meets.
         by: "norm", or "share", which is signed and ordered by its size. within: only the paths of a route.
-        most_expansions: where the search stops at the latest; it then says how far its answer is proven.
+        most_expansions: where the search stops at the latest; it then says how far its answer is proven. All work has
+        a limit besides, so that there is an answer at any size.
         """
         within = None if within is None else checked(within)
         return heaviest.top_paths(self.paths, k, unit, by, within, self.total, most_expansions)

@@ -117,9 +117,8 @@ class BySweeps:
             for ways in segments.ways.values()
             for index, _ in ways.uses
         )
-        most_in_tape = max(sum(node.size for node in ways.tape.values()) for ways in segments.ways.values())
-        widest = min(limit.beam / max(each, 1), limit.numbers / max(len(segments.reading.states) * most_in_tape, 1))
-        return max(1, min(BEAM, int(widest)))
+        widest = max(map(segments.widest, segments.ways), default=0)
+        return max(1, min(BEAM, int(limit.beam / max(each, 1)), int(limit.numbers / max(widest, 1))))
 
 
 def weights_at(segments: Segments, at_uses: dict[Any, Array], along: Array | None) -> Array:

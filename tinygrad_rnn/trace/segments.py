@@ -73,6 +73,10 @@ class Segments:
         """The elements of its cotangent: a stop has some for each state, since paths of one word may be in several."""
         return math.prod(self.shape(stop))
 
+    def widest(self, stop: Stop) -> int:
+        """The elements of the largest of the cotangents on the way from a stop to the next."""
+        return len(self.reading.states) * max(int(node.size) for node in self.ways[stop].tape.values())
+
     def work(self, stop: Stop) -> int:
         """About how many multiplications it takes to carry one cotangent along the segments that begin here."""
         ways, paths = self.ways[stop], self.reading.paths
