@@ -120,14 +120,8 @@ def test_a_row_of_a_table_that_is_taken_twice_counts_twice_in_the_bound_by_which
     h = tg.Tensor(np.zeros((3, 2)))
     for _, ids in tg.steps(np.array([[3, -1, 3], [0, 0, -4], [3, 3, -1]])):
         h = (together(h) + table[ids]).named("h")  # together: so that all rows are one block
-    trace = tg.trace_gradient((h * np.ones(2)).sum(), to=table)
-    found = segments.segments_of(heaviest._reading(trace.paths, None), "state")
-    made = factors.factors_of(found, None, Limit())
-    bound = bounds.Bounds(found, made)
-    for stop in found.ways:
-        cotangent = np.ones((1, *found.shape(stop)))
-        upper = float(bound(stop, cotangent.reshape((1, found.size(stop))))[0])
-        assert max(completions(found, stop, cotangent, None)) <= upper * (1 + 1e-12)
+    for below, upper in bounded(h.sum(), table):
+        assert below <= upper * (1 + 1e-12)
 
 
 def completions(found, stop, cotangent, along):
@@ -160,6 +154,38 @@ def test_no_completion_of_any_half_read_path_weighs_more_than_its_bound(source, 
             assert max(below) <= upper * (1 + 1e-12)
             met += max(below) > 0.05 * upper
     assert met > 3  # and they are not so large that this says nothing
+
+
+def bounded(loss, source):
+    """For each stop the largest weight of a completion, and its bound, of the cotangent that is 1 everywhere."""
+    trace = tg.trace_gradient(loss, to=source)
+    found = segments.segments_of(heaviest._reading(trace.paths, None), "state")
+    bound = bounds.Bounds(found, factors.factors_of(found, None, Limit()))
+    for stop in found.ways:
+        cotangent = np.ones((1, *found.shape(stop)))
+        upper = float(bound(stop, cotangent.reshape((1, found.size(stop))))[0])
+        yield max(completions(found, stop, cotangent, None)), upper
+
+
+def test_the_bound_holds_where_all_rows_contribute_alike():
+    """So that the lengths of what rows contribute add up, as in the worst case; then it is also exact."""
+    w = tg.Tensor([[0.7]], requires_grad=True)
+    h = tg.Tensor(np.ones((5, 1)))
+    for _ in tg.steps(range(4)):
+        h = (h @ w).named("h")
+    with tg.step(4):  # so that no use of the weight is in the segment of the loss
+        loss = h.sum()
+    for below, upper in bounded(loss, w):
+        assert upper == pytest.approx(below, rel=1e-12)
+
+
+def test_the_bound_holds_where_a_weight_is_used_twice_in_a_segment():
+    w = tg.Tensor([[0.7]], requires_grad=True)
+    h = tg.Tensor(np.ones((5, 1)))
+    for _ in tg.steps(range(3)):
+        h = (h @ w + h @ w).named("h")
+    for below, upper in bounded(h.sum(), w):
+        assert upper == pytest.approx(below, rel=1e-12)
 
 
 def test_whether_rows_stay_apart_is_seen_from_numbers_never_from_shapes():
@@ -251,6 +277,17 @@ def test_a_search_stops_where_too_much_is_waiting(monkeypatch):
     assert 0 < stopped.gap < np.inf
     assert stopped[-1].norm + stopped.gap >= exact[4].norm
     assert f"stopped after {stopped.expansions} expansions" in str(stopped)
+
+
+def test_a_search_stops_where_it_has_multiplied_enough(monkeypatch):
+    sources, loss = batch(steps=12, rows=2, hidden=2)
+    trace = tg.trace_gradient(loss, to=sources["input"])
+    made = factors.factors_of(segments.segments_of(heaviest._reading(trace.paths, None), "state"), None, Limit())
+    exact = trace.top_paths(1500)
+    monkeypatch.setattr(heaviest, "LIMIT", Limit(work=made.work))
+    stopped = trace.top_paths(1500)
+    assert 0 < stopped.expansions < exact.expansions
+    assert 0 < stopped.gap < np.inf
 
 
 def test_what_is_too_large_for_jacobians_is_found_by_a_beam_which_says_that_it_knows_no_bound(monkeypatch):
