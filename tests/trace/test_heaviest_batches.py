@@ -9,7 +9,7 @@ import tinygrad_rnn as tg
 from tests.trace import brute_force
 from tests.trace.test_heaviest import all_words
 from tinygrad_rnn import nn
-from tinygrad_rnn.trace import bounds, ends, factors, heaviest, segments
+from tinygrad_rnn.trace import blocks, bounds, ends, factors, heaviest, segments
 from tinygrad_rnn.trace import search as searching
 from tinygrad_rnn.trace.factors import Limit
 
@@ -402,3 +402,24 @@ def test_hundreds_of_steps_neither_underflow_nor_overflow_the_search(scale):
     assert top.gap == 0
     assert top[0].log10 == pytest.approx(120 * np.log10(scale) + np.log10(2) / 2, rel=1e-12)
     assert len(top[0].word) == 119
+
+
+@pytest.mark.parametrize("by", ["norm", "share"])
+@pytest.mark.parametrize("rows", [1, 2])
+def test_bounds_beyond_the_range_of_numbers_are_no_error(rows, by):
+    """A turn to and fro between two scales: each step has the norm 10^6, two of them together have 1."""
+    turn = np.array([[0.0, 1e6], [1e-6, 0.0]])
+    start = h = tg.Tensor(np.ones((rows, 2)), requires_grad=True)
+    for _ in tg.steps(range(120)):
+        h = (h @ turn).named("h")
+    top = tg.trace_gradient(h.sum(), to=start).top_paths(1, by=by)
+    assert top.gap == 0
+    assert top[0].norm == pytest.approx(np.sqrt(2 * rows))
+    assert top[0].share == pytest.approx(1.0)
+
+
+def test_the_norm_of_what_is_not_finite_bounds_nothing():
+    matrix = np.ones((2, 2, 3))
+    assert blocks.block_norms(matrix) == pytest.approx([np.sqrt(6)] * 2)
+    matrix[1, 0, 2] = np.inf
+    assert blocks.block_norms(matrix)[1] == np.inf

@@ -31,28 +31,32 @@ class Bounds:
         self.norms: dict[Stop, Array] = {}
         self.by_element: dict[Stop, Array] = {}
         self._together: Callable[[Array], Array] = _root_of_squares if factors.apart else _sum
-        for stop in segments.ways:  # earlier nodes first: completions lead back in time
-            rows, states, n = segments.shape(stop)
-            of_ways = [self._over(factors.following[stop][x], x) for x in segments.ways[stop].following]
-            if stop in factors.ends:
-                matrix = factors.ends[stop].matrix
-                of_ways.append((blocks.block_norms(matrix), _row_norms(matrix)))
-            self.norms[stop] = np.max([np.broadcast_to(norms, rows) for norms, _ in of_ways], axis=0)
-            self.by_element[stop] = np.max([each.reshape((rows, states * n)) for _, each in of_ways], axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for stop in segments.ways:  # earlier nodes first: completions lead back in time
+                rows, states, n = segments.shape(stop)
+                of_ways = [self._over(factors.following[stop][x], x) for x in segments.ways[stop].following]
+                if stop in factors.ends:
+                    matrix = factors.ends[stop].matrix
+                    of_ways.append((blocks.block_norms(matrix), _row_norms(matrix)))
+                self.norms[stop] = _known(np.max([np.broadcast_to(norms, rows) for norms, _ in of_ways], axis=0))
+                by_element = np.max([each.reshape((rows, states * n)) for _, each in of_ways], axis=0)
+                self.by_element[stop] = _known(by_element)
 
     def __call__(self, stop: Stop, cotangents: Array) -> Array:
-        """(k, elements of the stop) -> at least the weight of the heaviest completion of each, (k,)."""
+        """(k, elements of the stop) -> at least the weight of the heaviest completion of each, (k,); inf where that is
+        beyond the range of numbers."""
         norms, by_element = self.norms[stop], self.by_element[stop]
-        if len(norms) == 1:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if len(norms) > 1:
+                return _known(self._of_rows(cotangents, norms, by_element))
             by_norm = blocks.lengths(cotangents) * norms[0]
-            return np.asarray(np.minimum(by_norm, np.abs(cotangents) @ by_element[0]))
-        return self._of_rows(cotangents, norms, by_element)
+            return _known(np.fmin(by_norm, np.abs(cotangents) @ by_element[0]))
 
     def _of_rows(self, cotangents: Array, norms: Array, by_element: Array) -> Array:
         """(k, rows * n) -> (k,)."""
         apart = np.abs(cotangents).reshape((len(cotangents), *by_element.shape))
         by_norm = blocks.lengths_in_rows(cotangents, len(norms)) * norms
-        return self._together(np.minimum(by_norm, np.einsum("krn,rn->kr", apart, by_element)))
+        return self._together(np.fmin(by_norm, np.einsum("krn,rn->kr", apart, by_element)))
 
     def _over(self, matrix: Array, earlier: Stop) -> tuple[Array, Array]:
         """The bounds from a stop on, by way of one segment, whose matrix this is, and any completion after it."""
@@ -60,10 +64,10 @@ class Bounds:
         rows, n = by_element.shape
         if matrix.ndim == 1:
             sizes = np.abs(matrix).reshape((rows, n))
-            return sizes.max(axis=1, initial=0.0) * norms, sizes * np.minimum(norms[:, None], by_element)
+            return sizes.max(axis=1, initial=0.0) * norms, sizes * np.fmin(norms[:, None], by_element)
         if len(matrix) == rows:
             by_norm = _row_norms(matrix).reshape(matrix.shape[:2]) * norms[:, None]
-            return blocks.block_norms(matrix) * norms, np.minimum(
+            return blocks.block_norms(matrix) * norms, np.fmin(
                 by_norm, (np.abs(matrix) @ by_element[..., None])[..., 0]
             )
         # From one block to several rows: each of its elements comes to all of them.
@@ -72,6 +76,11 @@ class Bounds:
         if self._together is _sum:
             largest = largest * np.sqrt(rows)  # the sum of so many lengths is at most that times their root of squares
         return largest, self._of_rows(matrix[0], norms, by_element)
+
+
+def _known(bounds: Array) -> Array:
+    """What became nan, as 0 times inf does, is inf: a bound that says nothing."""
+    return np.where(np.isnan(bounds), np.inf, bounds)
 
 
 def _row_norms(matrix: Array) -> Array:

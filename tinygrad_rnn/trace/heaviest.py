@@ -72,7 +72,7 @@ class TopPaths:
     rest_norm, rest_share: of the gradient less the listed paths. gap: 0 where the order is proven; else the search
     stopped at its limit, the listed are the heaviest that it met, and a path that is not listed may weigh up to the
     last listed weight plus this (in shares, if by share; up to this alone, where fewer than k were met). inf where
-    even the Jacobians would be beyond the limit: then nothing is known of the others.
+    nothing is known of the others: even the Jacobians, with no expansions, or the bound would be too large.
     instead: where that bound exceeds the gradient itself, and so proves nothing, what is exact at any size.
     """
 
@@ -109,13 +109,14 @@ class TopPaths:
         if any("_" in path.word for path in self.paths):
             lines.append(UNNAMED)
         if self.gap:
-            gap = percent(self.gap) if self.by == "share" else magnitude(self.gap)
+            times = f"{self.gap:.0e} times the gradient" if self.gap > 100 else percent(self.gap)
+            gap = times if self.by == "share" else magnitude(self.gap)
             lines.append(
                 f"The search stopped after {self.expansions} expansions. These are the heaviest that it met; a path "
                 f"that is not listed could weigh up to {gap} more than the last one."
                 if self.gap < math.inf
-                else "These are the heaviest that a beam met. The Jacobians of all segments would be too large to "
-                "search with, so there is no bound on a path that is not listed."
+                else "These are the heaviest that were met. There is no bound on a path that is not listed: "
+                + ("it is beyond the range of numbers." if self.expansions else "the Jacobians it needs are too large.")
             )
             lines.append(self.instead or "by_crossings() and partition() are exact at any size.")
         return "\n".join(lines)

@@ -150,7 +150,8 @@ class ByFactors(BySweeps):
 
     def true(self, weight: float) -> float:
         """A weight, out of the unit in which all are counted here."""
-        return math.ldexp(weight, self._unit)
+        with np.errstate(over="ignore"):
+            return float(np.ldexp(weight, self._unit))
 
     def carry(self, stop: Stop, cotangents: Array, floor: float) -> tuple[dict[Stop, Array], Array | None]:
         following = {x: blocks.applied(cotangents, matrix) for x, matrix in self._factors.following[stop].items()}
