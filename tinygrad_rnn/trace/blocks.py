@@ -6,6 +6,7 @@ block is any matrix. Or it is a diagonal, (n,). Which of these a Jacobian is, is
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,9 @@ def narrowed(matrix: Array) -> Array:
 
 def lengths(vectors: Array) -> Array:
     """The Euclidean norm of each, (k, n) -> (k,); scaled first only where squares could underflow or overflow."""
+    if len(vectors) == 1:  # by far the most frequent case, in a search
+        square = float(vectors[0] @ vectors[0])
+        return np.full(1, math.sqrt(square)) if 1e-280 < square < 1e280 else norms_over(vectors, 1)
     squares = np.einsum("kn,kn->k", vectors, vectors)
     if squares.size and squares.min() > 1e-280 and squares.max() < 1e280:
         return np.asarray(np.sqrt(squares))

@@ -43,14 +43,13 @@ class Bounds:
                 self.by_element[stop] = _known(by_element)
 
     def __call__(self, stop: Stop, cotangents: Array) -> Array:
-        """(k, elements of the stop) -> at least the weight of the heaviest completion of each, (k,); inf where that is
-        beyond the range of numbers."""
+        """(k, elements of the stop) -> at least the weight of the heaviest completion of each, (k,); inf or nan where
+        that is beyond the range of numbers."""
         norms, by_element = self.norms[stop], self.by_element[stop]
-        with np.errstate(over="ignore", invalid="ignore"):
-            if len(norms) > 1:
-                return _known(self._of_rows(cotangents, norms, by_element))
-            by_norm = blocks.lengths(cotangents) * norms[0]
-            return _known(np.fmin(by_norm, np.abs(cotangents) @ by_element[0]))
+        if len(norms) > 1:
+            return self._of_rows(cotangents, norms, by_element)
+        by_norm = blocks.lengths(cotangents) * norms[0]
+        return np.asarray(np.fmin(by_norm, np.abs(cotangents) @ by_element[0]))
 
     def _of_rows(self, cotangents: Array, norms: Array, by_element: Array) -> Array:
         """(k, rows * n) -> (k,)."""

@@ -46,7 +46,8 @@ def search(segments: Segments, k: int, along: Array | None, most_expansions: int
         return Found(heaviest.in_order(), 0.0 if complete else math.inf, 0)
     by_factors = ByFactors(segments, factors, along)
     beam(heaviest, by_factors, BEAM)
-    return best_first(heaviest, by_factors, most_expansions, limit)
+    with np.errstate(over="ignore", invalid="ignore"):  # a bound beyond the range of numbers is none
+        return best_first(heaviest, by_factors, most_expansions, limit)
 
 
 class Heaviest:
@@ -150,8 +151,7 @@ class ByFactors(BySweeps):
 
     def true(self, weight: float) -> float:
         """A weight, out of the unit in which all are counted here."""
-        with np.errstate(over="ignore"):
-            return float(np.ldexp(weight, self._unit))
+        return float(np.ldexp(weight, self._unit))
 
     def carry(self, stop: Stop, cotangents: Array, floor: float) -> tuple[dict[Stop, Array], Array | None]:
         following = {x: blocks.applied(cotangents, matrix) for x, matrix in self._factors.following[stop].items()}
@@ -216,6 +216,7 @@ def best_first(heaviest: Heaviest, by: ByFactors, most_expansions: int, limit: L
 
     def wait(link: Link, cotangents: Array) -> int:
         upper = float(by.bound(link[0], cotangents)[0])
+        upper = math.inf if math.isnan(upper) else upper
         if upper <= heaviest.floor:
             return 0
         heapq.heappush(queue, (-upper, next(count), link, cotangents))
