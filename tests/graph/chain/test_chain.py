@@ -215,9 +215,7 @@ def test_two_states_that_one_node_takes_up_have_an_arrow_each():
             if e.target == target and (e.crossing or nodes[e.source].name in ("a0", "s0"))
         ]
         assert len(into) == 2
-        first, second = (
-            [point for k in range(0, len(c.points) - 1, 3) for point in bezier(c.points[k : k + 4])] for c in into
-        )
+        first, second = map(points, into)
         near = sum(min(abs(x - u) + abs(y - v) for u, v in second) < 1.0 for x, y in first)
         assert near <= 6  # they may cross, and do not run along each other
         assert abs(into[0].tip[1] - into[1].tip[1]) > 5
