@@ -161,6 +161,26 @@ def test_a_share_is_printed_with_its_sign_and_zero_only_where_it_is_zero(share, 
     assert share_text(share) == text
 
 
+def test_every_dashed_arrow_has_its_line_in_the_legend_also_where_all_take_away_little():
+    w = tg.Tensor([1.0], True, "w")
+    loss = ((w * 1000.0).named("much") + (w * -3.0).named("little")).sum()  # -3 of 997: -0.3 %
+    drawing = draw(loss, flow_to=w)
+    assert min(c.net for c in drawing.currents.edges if c is not None) == pytest.approx(-3 / 997)
+    assert "takes away less than 1%" in drawing.dot
+    assert "takes away from it" not in drawing.dot
+    assert "less than 1%, not vanished" not in drawing.dot  # none of the blue ones is small
+
+
+def test_a_long_chain_of_cells_shows_few_steps_and_is_no_wider_than_five():
+    def wide(steps, with_flow):
+        loss = samples.lstm(steps=steps, keep=None)
+        dot = draw(loss, "cells", flow_to=leaves(loss)["W_hh"] if with_flow else None).dot
+        return float(re.search(r'bb="0,-?[\d.]+,([\d.]+),', dot)[1])
+
+    for with_flow in (False, True):
+        assert all(wide(steps, with_flow) <= wide(5, with_flow) for steps in (6, 12, 40))
+
+
 @pytest.mark.parametrize(
     ("ahead", "against", "text"),
     [(1.4, -0.4, "+100% (+140 −40)"), (0.3, -0.009, "+29%"), (0.02, -0.5, "−48% (+2.0 −50)"), (0.3, 0.0, "+30%")],
