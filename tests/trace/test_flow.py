@@ -197,3 +197,38 @@ def test_the_report_has_a_row_for_each_boundary():
     assert lines[0] == "Flow to «weight_hh_l0», shape (32, 8): 100.00% of the gradient in all."
     assert lines[1].split() == ["from", "step", "to", "step", "net", "c", "h", "gross"]
     assert [line.split()[:3] for line in lines[2:]] == [["0", "to", "1"], ["1", "to", "2"]]
+
+
+def test_in_a_bidirectional_net_what_crosses_back_is_told_apart():
+    """Net is what begins before a boundary and ends after it, less what does the reverse: by all paths one by one."""
+    both = nn.RNN(2, 2, num_layers=2, bidirectional=True, rng=0)
+    states, _ = both(tg.Tensor(np.random.default_rng(1).normal(size=(4, 2)), True, "xs"))
+    loss = (states[1] * states[1]).sum()
+    source = both.weight_ih_l0
+    every = brute_force.walks([loss], source)
+    g = sum(part for _, part in every)
+
+    def share_of(parts):
+        return math.fsum(float(np.vdot(part, g) / np.vdot(g, g)) for part in parts)
+
+    flow = tg.trace_gradient(loss, to=source).flow()
+    assert [(c.name, c.is_back) for c in flow.crossings] == [("h", False), ("h", True)]
+    for boundary in flow.boundaries:
+        t = boundary.after
+        crossed = {False: [], True: []}
+        for edges, part in every:
+            for x, node, _ in edges:
+                a, b = x.place.step, node.place.step
+                if None not in (a, b) and (a <= t) != (b <= t):
+                    crossed[a > b].append(part)
+        for crossing, share in boundary.crossings.items():
+            assert share == pytest.approx(share_of(crossed[crossing.is_back]), abs=1e-12)
+        assert boundary.net == pytest.approx(share_of(crossed[False]) - share_of(crossed[True]), abs=1e-12)
+        begun_and_ended = {False: [], True: []}
+        for edges, part in every:
+            steps = [node.place.step for _, node, _ in edges if node.place.step is not None]
+            begun_and_ended[steps[0] > steps[-1]] += [part] if (steps[0] <= t) != (steps[-1] <= t) else []
+        net = share_of(begun_and_ended[False]) - share_of(begun_and_ended[True])
+        assert boundary.net == pytest.approx(net, abs=1e-12)
+    assert str(flow).splitlines()[1].split()[4:] == ["net", "h", "h", "back", "gross"]
+    assert "back: from the later step to the earlier one" in str(flow)

@@ -13,9 +13,9 @@ as 0, both sweeps are repeated with scaled numbers, which tell what underflowed 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,43 +33,58 @@ from .scaled import Scaled, added, log10_of, moved, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
 Use = tuple[int, int]  # the index of the consumer, and the slot
+BACK = "back: from the later step to the earlier one. net: what crosses less what crosses back."
 UNDERFLOWED = "A bare power such as 10^-400: the share underflowed, it is too small for a number. 0 is exactly 0."
+
+
+class Crossing(NamedTuple):
+    """What crosses boundaries. name: of the tensor, _ if it has none. is_back: from a later step to an earlier one."""
+
+    name: str
+    is_back: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} back" if self.is_back else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """What crosses from one time step to the next.
+    """What crosses from one time step to the next, and in a bidirectional net from the next to this one.
 
-    after: the step before the boundary. shares: by the name of what crosses (_ if it has none) the signed share.
-    log10: by name, where the share is 0: log10 of the size of the largest that underflowed there; -inf for exactly 0.
+    after: the step before the boundary. crossings: by what crosses, and which way, the signed share.
+    log10: where that is 0: log10 of the size of the largest that underflowed there; -inf for exactly 0.
     """
 
     after: int
-    shares: Mapping[str, float]
-    log10: Mapping[str, float] = field(default_factory=dict)
+    crossings: Mapping[Crossing, float]
+    log10: Mapping[Crossing, float] = field(default_factory=dict)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """By name, of what crosses from the earlier step to the later one."""
+        return {crossing.name: share for crossing, share in self.crossings.items() if not crossing.is_back}
 
     @property
     def net(self) -> float:
-        """The sum: where nothing leads back in time, the share of the gradient that comes from before the boundary.
-
-        In a bidirectional net both directions are in it.
-        """
-        return math.fsum(self.shares.values())
+        """What crosses less what crosses back: the share of the paths that begin before the boundary and end after it,
+        less that of those that begin after it and end before."""
+        return math.fsum(-share if crossing.is_back else share for crossing, share in self.crossings.items())
 
     @property
     def gross(self) -> float:
         """The sum of sizes; above |net| where some of it cancels."""
-        return math.fsum(map(abs, self.shares.values()))
+        return math.fsum(map(abs, self.crossings.values()))
 
     @property
     def log10_gross(self) -> float:
         """Where all shares are 0: log10 of the size of the largest that underflowed; -inf for exactly 0."""
         return -math.inf if self.gross else max(self.log10.values(), default=-math.inf)
 
-    def cells(self, names: Sequence[str], no_path: str = "-") -> list[str]:
-        """Net, the share of each of these names, and gross, as reports print them."""
+    def cells(self, columns: Iterable[Crossing], no_path: str = "-") -> list[str]:
+        """Net, the share of each of these, and gross, as reports print them."""
         net, gross = (share_or_power(share, self.log10_gross) for share in (self.net, self.gross))
-        parts = [share_or_power(self.shares[n], self.log10.get(n)) if n in self.shares else no_path for n in names]
+        found = self.crossings
+        parts = [share_or_power(found[c], self.log10.get(c)) if c in found else no_path for c in columns]
         return [net, *parts, gross]
 
 
@@ -98,19 +113,24 @@ class Flow:
     log10: Mapping[Use, float] = field(default_factory=dict, repr=False)
     log10_total: float = -math.inf
 
+    @property
+    def crossings(self) -> list[Crossing]:
+        """What crosses any boundary: first all that leads on in time."""
+        return sorted({c for b in self.boundaries for c in b.crossings}, key=lambda c: (c.is_back, c.name))
+
     def __str__(self) -> str:
         """A row for each boundary between steps: the net share across, its parts by name, and the gross."""
         along = f" on the paths of {self.route}" if self.route else ""
         if not self.shares:
             why = f"the gradient {self.missing}" if self.missing else "there is no path"
             return f"Flow to {self.source}{along}: nothing flows, {why}."
-        names = sorted({name for boundary in self.boundaries for name in boundary.shares})
         lines = [
             f"Flow to {self.source}{along}: {share_or_power(self.total, self.log10_total)} of the gradient in all."
         ]
-        lines.append(f"{'from step to step':>17} {'net':>9}" + "".join(f"{n:>9}" for n in names) + f"{'gross':>9}")
+        columns = self.crossings
+        lines.append(f"{'from step to step':>17} {'net':>9}" + "".join(f"{c!s:>9}" for c in columns) + f"{'gross':>9}")
         for b in self.boundaries:
-            lines.append(f"{f'{b.after} to {b.after + 1}':>17} " + "".join(f"{cell:>9}" for cell in b.cells(names)))
+            lines.append(f"{f'{b.after} to {b.after + 1}':>17} " + "".join(f"{cell:>9}" for cell in b.cells(columns)))
         return "\n".join([*lines, *notes(self)])
 
     __repr__ = __str__
@@ -153,8 +173,10 @@ def notes(flow: Flow) -> list[str]:
     said = []
     if max([flow.log10_total, *(log10 for b in flow.boundaries for log10 in b.log10.values())]) > -math.inf:
         said.append(UNDERFLOWED)
-    if any("_" in b.shares for b in flow.boundaries):
+    if any(c.name == "_" for c in flow.crossings):
         said.append(UNNAMED)
+    if any(c.is_back for c in flow.crossings):
+        said.append(BACK)
     return said
 
 
@@ -255,17 +277,18 @@ def _scaled_products(reading: Reading, on: Container[Use], ahead: Mapping[Use, S
 
 
 def _boundaries(paths: Paths, shares: Mapping[Use, float], log10: Mapping[Use, float]) -> tuple[Boundary, ...]:
-    across: dict[int, dict[str, float]] = {}
-    sizes: dict[int, dict[str, float]] = {}
+    across: dict[int, dict[Crossing, float]] = {}
+    sizes: dict[int, dict[Crossing, float]] = {}
     for consumer, slot, producer in paths.edges():
         use = consumer.index, slot
         if use in shares and crosses(producer, consumer):
             near, far = sorted((producer.place.step, consumer.place.step))
+            crossing = Crossing(producer.name or "_", producer.place.step == far)
             for step in range(near, far):
-                name, named, powers = producer.name or "_", across.setdefault(step, {}), sizes.setdefault(step, {})
-                named[name] = named.get(name, 0.0) + shares[use]
-                powers[name] = max(powers.get(name, -math.inf), log10.get(use, -math.inf))
+                found, powers = across.setdefault(step, {}), sizes.setdefault(step, {})
+                found[crossing] = found.get(crossing, 0.0) + shares[use]
+                powers[crossing] = max(powers.get(crossing, -math.inf), log10.get(use, -math.inf))
     return tuple(
-        Boundary(step, named, {name: sizes[step][name] for name, share in named.items() if share == 0})
-        for step, named in sorted(across.items())
+        Boundary(step, found, {crossing: sizes[step][crossing] for crossing, share in found.items() if share == 0})
+        for step, found in sorted(across.items())
     )

@@ -77,7 +77,7 @@ def sections(trace: Answers) -> Iterator[Section]:
     yield _shortened(Section("By lag, from the loss back to the use", (_reach(ledger),), LAGS, tuple(lags)))
     if ledger.missing:
         return
-    names = sorted({name for boundary in flow.boundaries for name in boundary.shares})
+    names = sorted({crossing.name for crossing in flow.crossings})
     for name in names if len(names) > 1 else []:
         parts = trace.by_crossings(name)
         rows = [(str(k), percent(p.share), magnitude(p.norm, p.log10)) for k, p in enumerate(parts) if p.connected]
@@ -111,10 +111,10 @@ def _reach(ledger: Ledger) -> str:
 
 def _across(trace: Answers, flow: Flow) -> Iterator[Section]:
     """The boundary flow, and the spectrum of each name if there are several, as in an LSTM."""
-    names = sorted({name for boundary in flow.boundaries for name in boundary.shares})
-    rows = tuple((f"{b.after} to {b.after + 1}", *b.cells(names, no_path="no path")) for b in reversed(flow.boundaries))
+    names, found = sorted({c.name for c in flow.crossings}), flow.crossings
+    rows = tuple((f"{b.after} to {b.after + 1}", *b.cells(found, no_path="no path")) for b in reversed(flow.boundaries))
     if rows:
-        columns = ("steps", "net", *(f"in {name}" for name in names), "gross")
+        columns = ("steps", "net", *(f"in {crossing}" for crossing in found), "gross")
         below = tuple(notes(flow))
         yield _shortened(Section("What crosses from step to step", (), columns, rows, below))
     if len(names) > 1 and None not in trace.ledger().steps:
