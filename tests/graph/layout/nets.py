@@ -119,16 +119,16 @@ def state_of_a_fallen_state():
     return [(h2 * h2).sum()]
 
 
-def squared():
-    """What would stand in one row, or below each other, is joined by two arrows."""
+def squared(on_the_line):
+    """Two arrows join nodes that would stand in one row, or below each other."""
     W = tg.Tensor(np.random.default_rng(0).normal(size=(4, 4)), True)
     h = c = zeros()
     for _, x in tg.steps(inputs(3, size=4)):
         f = (W @ h + x).sigmoid().named("f")
         kept = f * c
-        c = (kept + kept).named("c")
+        c = (kept + (kept if on_the_line else f)).named("c")
         t = np.tanh(c)
-        h = (t * t).named("h")
+        h = (f * t if on_the_line else t * t).named("h")
     return [(h * h).sum()]
 
 
@@ -192,7 +192,8 @@ OTHERS = {
     "minimal gated unit": lambda: own("minimal gated unit"),
     "residual rnn": lambda: own("residual RNN"),
     "two states": two_states,
-    "squared": squared,
+    "squared line": lambda: squared(on_the_line=True),
+    "squared fall": lambda: squared(on_the_line=False),
     "state of a fallen state": state_of_a_fallen_state,
     "peepholes in one scope": peepholes_in_one_scope,
 }

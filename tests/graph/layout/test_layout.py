@@ -341,6 +341,32 @@ def test_no_fall_where_there_are_too_few_rows_for_it():
         assert (drawn.y[chain[-1]] < drawn.y["b"]) == falls
 
 
+def test_no_fall_from_what_fell():
+    sizes = dict.fromkeys("abcdehk", (10.0, 10.0))
+    nodes = ["a", "b", "c", "h", "d", "e", "k"]
+    links = [*itertools.pairwise("abc"), ("c", "h"), *itertools.pairwise("cde"), ("e", "k")]
+    falls = [Fall("c", ("h",), "a", 1), Fall("e", ("k",), "d", 1)]
+    assert layout([nodes], sizes, links, falls=falls).fallen.side == {"h": 1, "k": 1}
+    assert layout([nodes], sizes, [*links, ("h", "k")], falls=falls).fallen.side == {}
+
+
+def test_a_lane_from_above_passes_beside_all_rows_on_its_way():
+    sizes = {**dict.fromkeys("abchou", (10.0, 10.0)), "wide": (200.0, 10.0)}
+    links = [*itertools.pairwise("abc"), ("c", "h"), ("c", "wide"), ("wide", "u"), ("c", "u"), ("u", "o"), ("o", "h")]
+    drawn = layout([["a", "b", "c", "wide", "u", "o", "h"]], sizes, links, falls=[Fall("c", ("h",), "a", 1)])
+    assert drawn.row["c"] < drawn.row["wide"] < drawn.row["o"]
+    assert drawn.fallen.lane["o", "h"] > drawn.x["wide"] + 100
+
+
+def test_the_output_gate_leads_to_h_from_its_side():
+    fig, p = placed("lstm")
+    name = {n.id: n.name for n in fig.nodes}
+    starts = {
+        p.at[e.source][1] - q.points[0][1] for e, q in zip(fig.edges, p.curves, strict=True) if name[e.source] == "o"
+    }
+    assert starts == {0.0}
+
+
 def test_a_constant_that_only_a_fall_uses_stands_beside_its_use():
     sizes = dict.fromkeys("abcdkt", (10.0, 10.0))
     links = [("a", "b"), ("b", "c"), ("c", "t"), ("t", "d"), ("k", "d")]
