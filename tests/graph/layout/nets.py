@@ -132,6 +132,16 @@ def squared(on_the_line):
     return [(h * h).sum()]
 
 
+def begun_without_a_state():
+    """The first step has none to read: it has fewer operations, and fewer rows."""
+    rng = np.random.default_rng(0)
+    W, U = tg.Tensor(rng.normal(size=(4, 4)), True), tg.Tensor(rng.normal(size=(4, 3)), True)
+    h = None
+    for _, x in tg.steps(inputs(4)):
+        h = np.tanh(U @ x if h is None else W @ h + U @ x).named("h")
+    return [(h * h).sum()]
+
+
 def encoder_decoder():
     """Four steps and three: each of the decoder reads what the one before wrote."""
     encoder, decoder, out = nn.LSTMCell(3, 4, rng=0), nn.LSTMCell(3, 4, rng=1), nn.Linear(4, 3, rng=2)
@@ -199,6 +209,7 @@ OTHERS = {
 }
 DIFFERING = {  # nets whose steps are not all alike, or that have none
     "leaky": leaky,
+    "begun without a state": begun_without_a_state,
     "deep": deep,
     "deep, backward": lambda: with_backward(deep()),
     "rnn, backward": lambda: with_backward(cell(nn.RNNCell, steps=3)),

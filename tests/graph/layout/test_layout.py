@@ -13,7 +13,9 @@ import tinygrad_rnn as tg
 from tests.graph import samples
 from tests.graph.layout import nets
 from tinygrad_rnn import nn
+from tinygrad_rnn.graph.layout.captions import spots
 from tinygrad_rnn.graph.layout.columns import columns
+from tinygrad_rnn.graph.layout.curves import right_angled
 from tinygrad_rnn.graph.layout.falls import Fall
 from tinygrad_rnn.graph.layout.placement import place
 from tinygrad_rnn.graph.layout.rows import apart, layout
@@ -358,13 +360,38 @@ def test_a_lane_from_above_passes_beside_all_rows_on_its_way():
     assert drawn.fallen.lane["o", "h"] > drawn.x["wide"] + 100
 
 
-def test_the_output_gate_leads_to_h_from_its_side():
-    fig, p = placed("lstm")
-    name = {n.id: n.name for n in fig.nodes}
-    starts = {
-        p.at[e.source][1] - q.points[0][1] for e, q in zip(fig.edges, p.curves, strict=True) if name[e.source] == "o"
-    }
-    assert starts == {0.0}
+def test_what_stands_beside_a_fall_leads_to_it_straight_from_its_side():
+    W = tg.Tensor(np.eye(4), True)
+    h = c = nets.zeros()
+    for _, x in tg.steps(nets.inputs(3, size=4)):
+        f = (W @ h + x).sigmoid()
+        c = (f * c + f).named("c")
+        h = (0.5 * np.tanh(c)).named("h")
+    fig, p = laid_out([(h * h).sum()])
+    nodes = {n.id: n for n in fig.nodes}
+    halves = [
+        q
+        for e, q in zip(fig.edges, p.curves, strict=True)
+        if nodes[e.target].name == "h" and not nodes[e.source].operation
+    ]
+    assert len(halves) == 3
+    assert all({y for _, y in q.points} == {q.tip[1]} for q in halves)
+
+
+@pytest.mark.parametrize("name", nets.ALL)
+def test_no_wire_that_arrives_alone_steps_up_or_down_by_a_little(name):
+    fig, p = placed(name)
+    alone = [e.target for e in fig.edges if e.crossing]
+    for e, q in zip(fig.edges, p.curves, strict=True):
+        step = abs(q.points[0][1] - q.tip[1])
+        assert not e.crossing or alone.count(e.target) > 1 or step == 0 or step >= 6
+
+
+def test_a_number_on_a_branch_stands_clear_of_the_broad_line_it_comes_from():
+    line, branch = right_angled([(0, 0), (200, 0)]), right_angled([(0, 0), (100, 0), (100, -80)])
+    _, at = spots([line, branch], [None, (60.0, 18.0)], [])
+    assert at[0] == pytest.approx(100)
+    assert -60 < at[1] <= -9 - 4
 
 
 def test_a_constant_that_only_a_fall_uses_stands_beside_its_use():
@@ -451,7 +478,9 @@ def test_what_is_made_outside_of_the_states_of_all_steps_stands_in_no_ones_way()
     assert all(step[2] < x < step[3] for x in outside)
 
 
-@pytest.mark.parametrize(("name", "beside"), [("leaky", set()), ("rnn, backward", {"constant"})])
+@pytest.mark.parametrize(
+    ("name", "beside"), [("leaky", set()), ("begun without a state", set()), ("rnn, backward", {"constant"})]
+)
 def test_only_what_comes_in_for_a_state_stands_beside_a_first_step_that_is_like_no_other(name, beside):
     fig, p = placed(name)
     (first,) = [box for box in p.boxes if box.step == 0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 
-from ..views.figure import Figure
+from ..views.figure import Edge, Figure
 from .places import places
 
 DEEP, ROWS = 12, 8  # operations on top of each other in a net without steps: the most in one column, about in several
@@ -78,26 +78,35 @@ def _initial_states(figure: Figure) -> dict[str, tuple[str, int]]:
     """Leaves that come in where at other steps a state arrives from the step before (-1: drawn to the left of the
     step) or, in a network that runs backwards in time, from the step after (+1). So step 0 looks like every other.
 
-    Other steps are those that do all the same; for a step like no other, those that do the same up to there. A step
-    at which any state arrives is not where a sequence begins."""
+    Other steps are those that do all the same; for a step like no other, those that do the same up to there, with the
+    same parameters. A step at which any state arrives is not where a sequence begins."""
     nodes = {n.id: n for n in figure.nodes}
     place = places(figure.nodes)
     kind = {nodes[v].step: at for v, at in place.items()}  # the place of its last operation
     alone = {at for at, count in Counter(kind.values()).items() if count == 1}
-    arrives: dict[tuple[int | None, int, int], int] = {}
+    parameters: dict[str, set[int]] = defaultdict(set)
+    for e in figure.edges:
+        if nodes[e.source].kind == "parameter":
+            parameters[e.target].add(nodes[e.source].index)
+
+    def keys(e: Edge) -> tuple[tuple[object, ...], tuple[object, ...]]:
+        at = place[e.target], e.uses[0][1]
+        return (*at, kind[nodes[e.target].step]), (*at, frozenset(parameters[e.target]))
+
+    arrives: dict[tuple[object, ...], int] = {}
     goes_on: set[tuple[int | None, int]] = set()
     for e in figure.edges:
         before, after = nodes[e.source].step, nodes[e.target].step
         if e.crossing and e.target in place and before is not None and after is not None:
             side = -1 if before < after else 1
-            arrives |= dict.fromkeys(((among, place[e.target], e.uses[0][1]) for among in (None, kind[after])), side)
+            arrives |= dict.fromkeys(keys(e), side)
             goes_on.add((after, side))
     used: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for e in figure.edges:
         if nodes[e.source].kind in ("leaf", "constant", "parameter"):
             side, step = 0, nodes[e.target].step
             if e.target in place:
-                side = arrives.get((None if kind[step] in alone else kind[step], place[e.target], e.uses[0][1]), 0)
+                side = arrives.get(keys(e)[kind[step] in alone], 0)
             used[e.source].append((e.target, 0 if (step, side) in goes_on else side))
     return {leaf: uses[0] for leaf, uses in used.items() if uses[0][1] and len({at for _, at in uses}) == 1}
 
