@@ -126,12 +126,14 @@ def _bases(
     passable = {k for k, c in enumerate(cut) if c.loose and c.gap is None}
     beside: dict[int, list[tuple[int, float]]] = defaultdict(list)
     crossing = [e for e in figure.edges if e.crossing]
-    # A line goes on in a line above all; into one it leads straight from elsewhere too.
+    goes_on = {column_of[e.target] for e in crossing}
+    # A line goes on in a line above all; into one leads straight what a first step makes, on a line or not.
     for e in sorted(crossing, key=lambda e: e.source not in drawn[column_of[e.source]].on_line):
         u, v = e.source, e.target
         start, end = column_of[u], column_of[v]
         between = range(min(start, end) + 1, max(start, end))
-        if {start, end} <= ground.keys() and passable.issuperset(between) and v in drawn[end].on_line:
+        straight = v in drawn[end].on_line and (u in drawn[start].on_line or start not in goes_on)
+        if straight and {start, end} <= ground.keys() and passable.issuperset(between):
             rise = drawn[start].y[u] - drawn[end].y[v]
             beside[start].append((end, rise))
             beside[end].append((start, -rise))
