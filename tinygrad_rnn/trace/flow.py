@@ -233,8 +233,8 @@ def _shares(
 
 
 def _is_small(array: Array) -> bool:
-    """Whether it is not 0, but so small that what is made of it may underflow: below where `added` begins to scale."""
-    room = float(np.finfo(array.dtype).maxexp // 4)
+    """Whether it is not 0, but so small that what is made of it may underflow, be it by a gate shut to 10^-261."""
+    room = float(np.finfo(array.dtype).maxexp // 8)
     return bool(np.vdot(array, array) < 2.0 ** (-2 * room) and array.any())
 
 

@@ -2,8 +2,8 @@
 
 The cotangent of a node is kept as m 2^-e, with one integer exponent e for each leading row. What arrives at a node is
 aligned where it is added up, to the largest of it; and where that gets too small or too large to go on with, it begins
-a new scale. Scaling by powers of two is exact, and within a wide range nothing is scaled at all, so there the answer
-has the same bits as that of the plain sweep.
+a new scale. Scaling by powers of two is exact, so within the range of numbers the answer has the same bits as that of
+the plain sweep.
 """
 
 from __future__ import annotations
@@ -67,11 +67,16 @@ def sweep_scaled(
     return {index: (m, exponents[index]) for index, m in found.items()}
 
 
+def room_of(dtype: np.dtype[Any]) -> int:
+    """So many powers of two from 1 nothing is scaled: few, for the next rule may be that of a gate shut to 10^-261."""
+    return int(np.finfo(dtype).maxexp) // 64
+
+
 def added(parts: Sequence[Scaled]) -> Scaled:
     """The sum; each row in the scale of the first part that is not 0 there, wherever that can hold it."""
     scale = parts[0][1]
     sizes = [np.abs(m).reshape((len(m), math.prod(m.shape[1:]))).max(axis=1, initial=0.0) for m, _ in parts]
-    room = int(np.finfo(sizes[0].dtype).maxexp) // 4  # so many powers of two from 1 nothing is scaled
+    room = room_of(sizes[0].dtype)
     low, high = 2.0**-room, 2.0**room
     in_range = all(((size > low) & (size < high) | (size == 0)).all() for size in sizes)
     if not in_range or not all(e is scale for _, e in parts):
