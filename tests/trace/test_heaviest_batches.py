@@ -9,9 +9,9 @@ import tinygrad_rnn as tg
 from tests.trace import brute_force
 from tests.trace.test_heaviest import all_words
 from tinygrad_rnn import nn
-from tinygrad_rnn.trace import blocks, bounds, ends, factors, heaviest, segments
-from tinygrad_rnn.trace import search as searching
-from tinygrad_rnn.trace.factors import Limit
+from tinygrad_rnn.trace.heaviest import blocks, bounds, ends, factors, listing, segments
+from tinygrad_rnn.trace.heaviest import search as searching
+from tinygrad_rnn.trace.heaviest.factors import Limit
 
 CELLS = {"RNN": nn.RNNCell, "LSTM": nn.LSTMCell, "GRU": nn.GRUCell}
 
@@ -141,7 +141,7 @@ def test_no_completion_of_any_half_read_path_weighs_more_than_its_bound(source, 
     sources, loss = batch(mixing=mixing)
     trace = tg.trace_gradient(loss, to=sources[source])
     along = trace.total.ravel() / np.linalg.norm(trace.total) if by == "share" else None
-    found = segments.segments_of(heaviest._reading(trace.paths, None), "state")
+    found = segments.segments_of(listing._reading(trace.paths, None), "state")
     made = factors.factors_of(found, along, Limit())
     bound, rng, met = bounds.Bounds(found, made), np.random.default_rng(0), 0
     for stop in found.ways:
@@ -159,7 +159,7 @@ def test_no_completion_of_any_half_read_path_weighs_more_than_its_bound(source, 
 def bounded(loss, source):
     """For each stop the largest weight of a completion, and its bound, of the cotangent that is 1 everywhere."""
     trace = tg.trace_gradient(loss, to=source)
-    found = segments.segments_of(heaviest._reading(trace.paths, None), "state")
+    found = segments.segments_of(listing._reading(trace.paths, None), "state")
     bound = bounds.Bounds(found, factors.factors_of(found, None, Limit()))
     for stop in found.ways:
         cotangent = np.ones((1, *found.shape(stop)))
@@ -193,7 +193,7 @@ def test_whether_rows_stay_apart_is_seen_from_numbers_never_from_shapes():
     for name, mixing in {"apart": lambda h: h, "mixed": together}.items():
         sources, loss = batch(rows=3, hidden=3, mixing=mixing)
         trace = tg.trace_gradient(loss, to=sources["input"])
-        made = factors.factors_of(segments.segments_of(heaviest._reading(trace.paths, None), "state"), None, Limit())
+        made = factors.factors_of(segments.segments_of(listing._reading(trace.paths, None), "state"), None, Limit())
         matrices = [matrix for following in made.following.values() for matrix in following.values()]
         of_rows[name] = {len(matrix) for matrix in matrices if matrix.ndim == 3}
         assert made.apart == (name == "apart")
@@ -231,7 +231,7 @@ def spent(monkeypatch):
 def test_jacobians_of_rows_that_stay_apart_are_made_at_once(spent, source):
     sources, loss = batch(steps=6, rows=16, hidden=8)
     trace = tg.trace_gradient(loss, to=sources[source])
-    found = segments.segments_of(heaviest._reading(trace.paths, None), "state")
+    found = segments.segments_of(listing._reading(trace.paths, None), "state")
     assert factors.factors_of(found, None, Limit()) is not None
     one_each = sum(found.work(stop) for stop in found.ways)
     assert sum(spent) <= (8 + 16) * one_each  # by unit vectors one by one it would be 8 * 16 times as much
@@ -247,14 +247,14 @@ def test_all_work_is_within_the_limit_and_there_is_always_an_answer(spent, monke
     exact = trace.top_paths(3, unit=unit)
     each = sum(
         found.work(stop)
-        for found in [segments.segments_of(heaviest._reading(trace.paths, None), unit)]
+        for found in [segments.segments_of(listing._reading(trace.paths, None), unit)]
         for stop in found.ways
     )
     kinds = set()
     for power in range(6, 26):
         spent.clear()
         limit = Limit(work=2.0**power, beam=2.0**power, numbers=2.0**power, waiting=2.0 ** (power - 6))
-        monkeypatch.setattr(heaviest, "LIMIT", limit)
+        monkeypatch.setattr(listing, "LIMIT", limit)
         top = trace.top_paths(3, unit=unit)
         # Factors, the beam, the weights; and as many half-read paths as asked for are always followed to the end.
         assert sum(spent) <= 3 * limit.work + 3 * each
@@ -271,7 +271,7 @@ def test_a_search_stops_where_too_much_is_waiting(monkeypatch):
     sources, loss = batch(steps=14, rows=2, hidden=3)
     trace = tg.trace_gradient(loss, to=sources["input"])
     exact = trace.top_paths(5)
-    monkeypatch.setattr(heaviest, "LIMIT", Limit(waiting=40))
+    monkeypatch.setattr(listing, "LIMIT", Limit(waiting=40))
     stopped = trace.top_paths(5)
     assert 0 < stopped.expansions < exact.expansions
     assert 0 < stopped.gap < np.inf
@@ -282,9 +282,9 @@ def test_a_search_stops_where_too_much_is_waiting(monkeypatch):
 def test_a_search_stops_where_it_has_multiplied_enough(monkeypatch):
     sources, loss = batch(steps=12, rows=2, hidden=2)
     trace = tg.trace_gradient(loss, to=sources["input"])
-    made = factors.factors_of(segments.segments_of(heaviest._reading(trace.paths, None), "state"), None, Limit())
+    made = factors.factors_of(segments.segments_of(listing._reading(trace.paths, None), "state"), None, Limit())
     exact = trace.top_paths(1500)
-    monkeypatch.setattr(heaviest, "LIMIT", Limit(work=made.work))
+    monkeypatch.setattr(listing, "LIMIT", Limit(work=made.work))
     stopped = trace.top_paths(1500)
     assert 0 < stopped.expansions < exact.expansions
     assert 0 < stopped.gap < np.inf
@@ -294,7 +294,7 @@ def test_what_is_too_large_for_jacobians_is_found_by_a_beam_which_says_that_it_k
     sources, loss = batch(steps=12, rows=3, hidden=4)
     trace = tg.trace_gradient(loss, to=sources["input"])
     exact = trace.top_paths(4)
-    monkeypatch.setattr(heaviest, "LIMIT", Limit(numbers=1100))
+    monkeypatch.setattr(listing, "LIMIT", Limit(numbers=1100))
     top = trace.top_paths(4)
     assert top.gap == np.inf
     assert [str(path) for path in top][:2] == [str(path) for path in exact][:2]
@@ -308,7 +308,7 @@ def test_a_beam_that_met_every_path_has_proven_the_order(monkeypatch):
     sources, loss = batch(steps=4)
     trace = tg.trace_gradient(loss, to=sources["input"])
     exact = trace.top_paths(5)
-    monkeypatch.setattr(heaviest, "LIMIT", Limit(work=1.0))
+    monkeypatch.setattr(listing, "LIMIT", Limit(work=1.0))
     top = trace.top_paths(5)
     assert top.gap == 0
     assert [(path.in_full, path.norm) for path in top] == [(path.in_full, path.norm) for path in exact]

@@ -22,11 +22,10 @@ from .automaton import Paths
 from .edges import Use, uses_one_by_one
 from .explanation import Explanation
 from .flow import Flow, flow_of
-from .heaviest import TopPaths
+from .heaviest import TopPaths, Unit
 from .ledger import Ledger, StreamingLedger, ledger_of, streaming_ledger_of
 from .parts import Part
 from .route import Route, checked
-from .segments import Unit
 from .spectrum import Spectrum
 from .uses import uses_of
 from .zeros import Zero, zeros

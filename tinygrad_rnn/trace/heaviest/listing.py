@@ -17,13 +17,13 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from .automaton import Paths, Reading, read
-from .crossings import by_crossings
-from .expression import UNNAMED, Letter, quoted
+from ..automaton import Paths, Reading, read
+from ..crossings import by_crossings
+from ..expression import UNNAMED, Letter, quoted
+from ..measure import magnitude, norms_over, percent, shares_of
+from ..reading import read_route
+from ..route import Route
 from .factors import Limit
-from .measure import magnitude, norms_over, percent, shares_of
-from .reading import read_route
-from .route import Route
 from .search import Word, search
 from .segments import Segments, Unit, carried, contributions, segments_of, work_of
 from .underflow import log10_of_path

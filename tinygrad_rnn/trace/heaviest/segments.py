@@ -17,9 +17,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..engine.sweep import AtEdge, sweep
-from .automaton import Reading, mover
-from .route import accepts
+from ...engine.sweep import AtEdge, sweep
+from ..automaton import Reading, mover
+from ..route import accepts
 
 Array = npt.NDArray[Any]
 Stop = tuple[int, tuple[int, ...]]  # where segments meet: the index of a node, the states in which paths get there

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .scaled import Scaled, added, log10_of, moved, sweep_scaled, unscaled
+from ..scaled import Scaled, added, log10_of, moved, sweep_scaled, unscaled
 from .segments import Segments, Stop
 
 

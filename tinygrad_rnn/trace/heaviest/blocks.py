@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .measure import norms_over
+from ..measure import norms_over
 
 Array = npt.NDArray[Any]
 
