@@ -12,6 +12,7 @@ import tinygrad_rnn as tg
 from tests.debug.models import CELLS, ancestors, losses_of
 from tests.debug.random_routes import routes
 from tests.graph import samples
+from tests.trace.test_truncation import STEPS, skipping
 
 pytestmark = pytest.mark.browser
 
@@ -136,6 +137,20 @@ def test_any_route_is_answered_or_refused_as_the_library_does(watched, tmp_path,
         assert found["norm"] == pytest.approx(wanted.norm, rel=1e-9, abs=1e-15), (kind, text)
         answered += 1
     assert min(answered, refused) > 20
+
+
+def test_a_truncation_counts_steps_and_not_crossings(watched, tmp_path):
+    """A connection over three steps takes three of them."""
+    _, weight, losses = skipping()
+    tg.explore(losses[-1], tmp_path / "page.html", to=weight)
+    page = watched.open(tmp_path / "page.html")
+    trace = tg.trace_gradient(losses[-1], to=weight)
+    for text in [*(f"tbptt({k})" for k in range(STEPS)), 'tbptt(4) & ~across("h h")', '~(tbptt(2) | across("h"))']:
+        found, wanted = json.loads(ask(page, "across", text)), trace.on(eval(text, READY.copy()))
+        assert (found["connected"], found["share"]) == (wanted.connected, pytest.approx(wanted.share, rel=1e-9)), text
+    assert "up to 500" in json.loads(ask(page, "across", "tbptt(501)"))["error"]
+    with pytest.raises(ValueError, match="at most 500"):
+        tg.tbptt(501)
 
 
 UNREADABLE = [

@@ -35,6 +35,11 @@ class Mark(NamedTuple):
     def crosses(self) -> bool:
         return self.step is not None and self.to_step is not None and self.step != self.to_step
 
+    @property
+    def lag(self) -> int:
+        """Over how many steps the edge goes, forward or backward."""
+        return abs(self.to_step - self.step) if self.step is not None and self.to_step is not None else 0
+
 
 @dataclass(frozen=True)
 class Letter:
@@ -143,10 +148,15 @@ def times(part: Expression, low: int, high: int | None) -> Expression:
     return part if low == high == 1 else ("times", part, low, high)
 
 
+def within(lag: int) -> Expression:
+    """Any crossings that go over so many steps at most, all together; one over three steps counts as three."""
+    return ("within", lag)
+
+
 def accepts_empty(e: Expression) -> bool:
     """Whether the empty word belongs to it."""
     match e[0]:
-        case "empty" | "star":
+        case "empty" | "star" | "within":
             return True
         case "then":
             return all(map(accepts_empty, e[1]))
@@ -176,6 +186,8 @@ def derivative(e: Expression, mark: Mark) -> Expression:
         case "times":
             _, part, low, high = e
             return then(derivative(part, mark), times(part, max(low - 1, 0), None if high is None else high - 1))
+        case "within":
+            return within(e[1] - mark.lag) if mark.lag <= e[1] else NOTHING
     return NOTHING
 
 

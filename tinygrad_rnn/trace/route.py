@@ -17,6 +17,8 @@ from typing import Any, cast
 from . import expression as ex
 from .expression import Expression, Letter, Mark
 
+MOST_LAG = ex.MOST_TIMES  # of a truncation, which has a state for each step that is left
+
 
 @dataclass(frozen=True)
 class Route:
@@ -74,7 +76,11 @@ def along(text: str) -> Route:
 
 
 def across(text: str) -> Route:
-    """The paths whose crossing word matches: the landmarks in which they cross time. Written as in `along`."""
+    """The paths whose crossing word matches: the landmarks in which they cross time. Written as in `along`.
+
+    h{5} is five crossings: five steps only where each goes from one step to the next. A connection over three steps
+    is one crossing; `tbptt` and the ledger count steps.
+    """
     return Route("across", ex.parse(text), f'across("{text}")')
 
 
@@ -89,13 +95,19 @@ def avoiding(name: str) -> Route:
 
 
 def tbptt(k: int) -> Route:
-    """Truncated backpropagation through time: the paths that cross at most k steps, k up to 500."""
-    if _count(k, "tbptt", 0) > ex.MOST_TIMES:
+    """Truncated backpropagation through time: the paths that go over at most k steps from their loss, k up to 500.
+
+    The same as to detach, for each loss apart, every state from more than k steps before it. A connection over three
+    steps counts as three: it is lags that add up, not crossings, which `across(".{0,3}")` counts.
+    """
+    if _count(k, "tbptt", 0) > MOST_LAG:
         raise ValueError(
-            f"tbptt({k}) would cost {k + 1} backward sweeps; k is at most {ex.MOST_TIMES}. For one loss and a source "
-            "used at every step, the ledger has the same: trace.ledger().contributions[0, -(k + 1):].sum(axis=0)"
+            f"tbptt({k}) would cost {k + 1} backward sweeps; k is at most {MOST_LAG}. Where time runs one way, the "
+            "source is a weight and each loss reads the states of one step, the ledger has the same: "
+            "ledger = trace.ledger(); "
+            f"ledger.contributions[np.subtract.outer(ledger.loss_steps, ledger.steps) <= {k}].sum(axis=0)"
         )
-    return Route("across", ex.times(ex.ANY, 0, k), f"tbptt({k})")
+    return Route("across", ex.within(k), f"tbptt({k})")
 
 
 def chunks(n: int) -> Route:

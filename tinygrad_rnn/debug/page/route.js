@@ -61,8 +61,13 @@ function times(part, low, high) {
   return then(needed, optional);
 }
 
+// Any crossings that go over so many steps at most, all together; one over three steps counts as three.
+function within(lag) {
+  return { kind: "within", lag, key: `<=${lag}` };
+}
+
 function acceptsEmpty(e) {
-  if (e.kind === "empty" || e.kind === "star") return true;
+  if (e.kind === "empty" || e.kind === "star" || e.kind === "within") return true;
   if (e.kind === "then") return acceptsEmpty(e.first) && acceptsEmpty(e.rest);
   return e.kind === "either" && e.parts.some(acceptsEmpty);
 }
@@ -74,6 +79,10 @@ function derivative(e, mark) {
     return acceptsEmpty(e.first) ? either(after, derivative(e.rest, mark)) : after;
   }
   if (e.kind === "either") return either(...e.parts.map((part) => derivative(part, mark)));
+  if (e.kind === "within") {
+    const left = e.lag - Math.abs(mark.toStep - mark.step);
+    return left < 0 ? NOTHING : within(left);
+  }
   return e.kind === "star" ? then(derivative(e.part, mark), e) : NOTHING;
 }
 
@@ -266,7 +275,10 @@ function parseRoute(text, kind) {
     return called_(name, inside, offset);
   }
   function called_(name, inside, offset) {
-    if (name === "tbptt") return { kind: "across", expression: times(ANY, 0, Number(inside)) };
+    if (name === "tbptt") {
+      if (Number(inside) > MOST_TIMES) fail(`tbptt takes a whole number up to ${MOST_TIMES}: each step costs a backward sweep`, offset);
+      return { kind: "across", expression: within(Number(inside)) };
+    }
     if (name === "chunks") {
       if (Number(inside) < 1) fail("chunks takes a whole number from 1", offset);
       return { kind: "across", expression: star(letter({ ...ANY.what, chunk: Number(inside) })) };
