@@ -201,6 +201,33 @@ def test_crossings_are_counted_exactly_and_sum_to_the_gradient():
         assert relative(part.gradient, expected, trace.total) < 1e-12
 
 
+@pytest.mark.parametrize("name", ["i", "f", "output/o"])
+def test_a_gate_is_in_no_crossing_of_any_path(name):
+    every = brute_force.paths([LOSS], XS[0])
+    assert not any(mark[0] == name[-1] for _, crossings, _ in every for mark in crossings)
+    (part,) = TRACE.by_crossings(name)
+    assert np.array_equal(part.gradient, TRACE.total)
+    assert (part.connected, TRACE.mean_crossings(name)) == (True, 0.0)
+    assert np.array_equal(TRACE.spectrum(name).gradients, TRACE.total[None, None])
+    assert TRACE.spectrum(name).lags == (STEPS - 1,)
+
+
+def test_after_a_single_step_nothing_has_crossed():
+    cell, _, _, loss = lstm(steps=1)
+    trace = tg.trace_gradient(loss, to=cell.weight_ih)
+    for name in ("h", "c"):
+        (part,) = trace.by_crossings(name)
+        assert np.array_equal(part.gradient, trace.total)
+        assert trace.mean_crossings(name) == 0.0
+        spectrum = trace.spectrum(name)
+        assert np.array_equal(spectrum.gradients, trace.total[None, None])
+        assert tg.plot_spectrum(spectrum).alt_text.startswith("Heat map")
+    w = tg.Tensor(2.0, requires_grad=True)
+    with tg.step(0):
+        h = (w * 3.0).named("h")
+    assert len(tg.trace_gradient(h, to=w).by_crossings("h")) == 1  # the loss itself
+
+
 def test_the_polynomial_of_crossings_is_the_expected_h_detach_gradient_over_all_masks():
     _, xs, _, loss = lstm(steps=4)
     counts, p = tg.trace_gradient(loss, to=xs[0]).by_crossings("h"), 0.3
@@ -297,8 +324,11 @@ def test_questions_that_mean_nothing_are_explained():
     for part, route in guilty.items():
         with pytest.raises(ValueError, match=re.escape(f"It is {part} in ")):
             long.on(route)
-    with pytest.raises(ValueError, match="no path crosses a step in 'i'"):
-        TRACE.by_crossings("i")
+    for ask in (TRACE.by_crossings, TRACE.mean_crossings, TRACE.spectrum):
+        for unknown in ("q", "nowhere/i", "_"):
+            said = f"nothing called '{unknown}' is .* paths cross in c, h, and never in f, g, i, o"
+            with pytest.raises(ValueError, match=said):
+                ask(unknown)
     with pytest.raises(TypeError, match="a route is made with"):
         tg.across("c*") & "f"
     with pytest.raises(ValueError, match="whole number from 1"):
@@ -341,7 +371,7 @@ def test_names_are_qualified_by_scope_wherever_crossings_are_counted_or_detached
     assert len(both) == 3
     assert len(trace.by_crossings("layer1/h")) == 3
     assert trace.spectrum("layer0/h").gradients.shape[1] == 3
-    with pytest.raises(ValueError, match="no path crosses a step in 'layer2/h'"):
+    with pytest.raises(ValueError, match="nothing called 'layer2/h' is on a path"):
         trace.by_crossings("layer2/h")
 
 

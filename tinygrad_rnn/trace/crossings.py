@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .automaton import Advance, Paths, read, split
-from .expression import Letter
+from .expression import Letter, Mark, quoted
 from .measure import has_a_norm
 from .parts import Part
 from .reading import LOOP
@@ -43,14 +43,25 @@ def number_of_crossings(letter: Letter) -> Advance:
 
 
 def crossing_letter(paths: Paths, name: str) -> Letter:
-    """The landmark of this name. Raises ValueError where no path crosses a step in it."""
+    """The landmark of this name; one that is there and crosses no step, such as a gate, is in 0 crossings of each path.
+
+    Raises ValueError where no tensor of this name is there, or no operation is at a time step.
+    """
     letter = landmark(name)
-    marks = {m for c, _, x in paths.edges() for m in paths.marks(c, x) if m and m.crosses}
-    if not any(map(letter.stands_for, marks)):
-        known = {mark.name for mark in marks}
-        timeless = all(node.place.step is None for node in paths.order.values())
-        found = (
-            f"{LOOP}, for no operation is at a time step" if timeless else f"paths cross in {', '.join(sorted(known))}"
+    if all(node.place.step is None for node in paths.order.values()):
+        raise ValueError(f"no path crosses a step in {name!r}: {LOOP}, for no operation is at a time step")
+    crossing = {mark for c, _, x in paths.edges() for mark in paths.marks(c, x) if mark and mark.crosses}
+    there = {
+        Mark(node.name, node.place.scope, node.place.step, None)
+        for node in paths.order.values()
+        if node.name is not None and node.primitive is not None
+    }
+    if not any(map(letter.stands_for, crossing | there)):
+        names = {mark.name for mark in crossing}
+        others = ", ".join(map(quoted, sorted({mark.name for mark in there} - names)))
+        raise ValueError(
+            f"nothing called {name!r} is on a path from the source to the loss: paths cross in "
+            f"{', '.join(map(quoted, sorted(names))) or 'nothing'}"
+            f"{f', and never in {others}' if others else ''}"
         )
-        raise ValueError(f"no path crosses a step in {name!r}: {found if timeless or known else 'none crosses at all'}")
     return letter

@@ -150,7 +150,7 @@ class GradientTrace:
         return crossings.by_crossings(self.paths, name, self.total)
 
     def expected_detached(self, name: str, keep: float) -> Part:
-        """The expected gradient where each tensor of this name is detached at random: h-detach for "h".
+        """The expected gradient where each tensor of this name is cut off from later steps at random: h-detach for "h".
 
         keep: the probability that one is kept. A path with k crossings is kept with keep^k, so this is the polynomial
         sum over k of keep^k C_k, exactly, and no average over samples (h-detach: Arpit et al. 2018).
