@@ -50,6 +50,7 @@ from .trace import RouteError as RouteError
 from .trace import Spectrum as Spectrum
 from .trace import StateJacobians as StateJacobians
 from .trace import StreamingLedger as StreamingLedger
+from .trace import StreamingSpectrum as StreamingSpectrum
 from .trace import Use as Use
 from .trace import Zero as Zero
 from .trace import across as across

@@ -24,6 +24,7 @@ def test_without_steps_nothing_is_said_about_time():
         lambda: trace.partition({"a": tg.across("h*"), "b": ~tg.across("h*")}),
         lambda: trace.by_crossings("h"),
         lambda: trace.spectrum("h"),
+        lambda: trace.streaming_spectrum("h"),
         lambda: trace.explain(),
         lambda: trace.flow(tg.chunks(2)),
     ):
@@ -147,6 +148,7 @@ QUESTIONS = {
     "without": lambda t: t.without("h"),
     "by_crossings": lambda t: t.by_crossings("h"),
     "spectrum": lambda t: t.spectrum("h"),
+    "streaming_spectrum": lambda t: t.streaming_spectrum("h"),
     "expected_detached": lambda t: t.expected_detached("h", keep=0.5),
     "mean_crossings": lambda t: t.mean_crossings("h"),
     "uses": lambda t: t.uses(),

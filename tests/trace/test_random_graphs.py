@@ -221,15 +221,19 @@ def test_every_answer_is_that_of_all_paths_one_by_one(seed):
         if None not in ledger.steps:
             for name in crossing_names[:1]:
                 spectrum = trace.spectrum(name)
-                for at, lag in enumerate(spectrum.lags):
-                    cells = [
+                streaming = trace.streaming_spectrum(name)
+                assert streaming.lags == spectrum.lags
+                for at, k in np.ndindex(spectrum.connected.shape):
+                    cell = [
                         part
                         for tau, walks in zip(ledger.loss_steps, by_loss, strict=True)
                         for edges, part in walks
-                        if tau - first_step(edges) == lag and sum(m[0] == name for m in words(edges, source)[1]) == 1
+                        if tau - first_step(edges) == spectrum.lags[at]
+                        and sum(m[0] == name for m in words(edges, source)[1]) == k
                     ]
-                    if spectrum.gradients.shape[1] > 1:
-                        close(spectrum.gradients[at, 1], cells)
+                    close(spectrum.gradients[at, k], cell)
+                    assert spectrum.connected[at, k] == streaming.connected[at, k] == bool(cell)
+                np.testing.assert_allclose(streaming.shares, spectrum.shares, rtol=1e-9, atol=1e-9)
     edges = sorted({(node.index, slot) for walk, _ in every for _, node, slot in walk})
     if edges:
         nodes = {node.index: node for walk, _ in every for _, node, _ in walk}

@@ -1,13 +1,16 @@
 """Lag by crossings, and norms below the smallest number."""
 
 import math
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tests.trace import brute_force
 from tests.trace.test_routes import lstm, relative, rnn
+from tinygrad_rnn.trace import percent
 
 
 def test_the_spectrum_has_the_ledger_as_its_row_sums_and_the_crossings_as_its_column_sums():
@@ -51,6 +54,82 @@ def test_a_weight_transposed_outside_the_loop_and_a_state_have_the_lags_of_the_l
             assert relative(spectrum.gradients[row].sum(axis=0), ledger.contributions[0, at], trace.total) < 1e-12
     with pytest.raises(ValueError, match="by_crossings"):
         tg.trace_gradient((h * w[0]).sum(), to=w).spectrum("h")
+
+
+@pytest.mark.parametrize("name", ["h", "c"])
+@pytest.mark.parametrize("where", ["weight", "input", "state"])
+def test_every_cell_is_the_sum_over_its_paths(name, where):
+    """The lag of a path is from its loss back to its first operation at a step."""
+    cell, xs, _, loss = lstm(steps=4)
+    source = {"weight": cell.weight_ih, "input": xs[1]}.get(where)
+    if source is None:
+        source = next(n for n in brute_force.ancestors(loss) if (n.name, n.place.step) == ("c", 1))
+    trace, cells, whole = tg.trace_gradient(loss, to=source), {}, tg.grad(loss, source)
+    for edges, part in brute_force.walks([loss], source):
+        crossings = brute_force.words(edges, source)[1]
+        key = 3 - edges[0][1].place.step, sum(mark[0] == name for mark in crossings)
+        cells[key] = cells.get(key, 0) + part
+    kept, streaming = trace.spectrum(name), trace.streaming_spectrum(name)
+    assert kept.lags == streaming.lags == tuple(sorted({lag for lag, _ in cells}))
+    assert kept.connected.shape[1] == 1 + max(k for _, k in cells)
+    for row, k in np.ndindex(kept.connected.shape):
+        expected = cells.get((kept.lags[row], k), np.zeros(source.shape))
+        assert relative(kept.gradients[row, k], expected, whole) < 1e-12
+        assert streaming.shares[row, k] == pytest.approx(np.vdot(expected, whole) / np.vdot(whole, whole), abs=1e-12)
+        assert kept.connected[row, k] == streaming.connected[row, k] == ((kept.lags[row], k) in cells)
+    assert str(kept) == str(streaming)
+    assert tg.plot_spectrum(kept).alt_text == tg.plot_spectrum(streaming).alt_text
+
+
+def test_a_spectrum_that_memory_cannot_hold_is_refused_before_it_is_made_and_its_shares_are_there():
+    rng = np.random.default_rng(0)
+    w = tg.Tensor(rng.normal(0, 0.05, (300, 300)), requires_grad=True, name="W")
+    h = tg.Tensor(np.ones(300))
+    for _ in tg.steps(range(80)):
+        h = np.tanh(w @ h).named("h")
+    trace = tg.trace_gradient((h * h).sum(), to=w)
+    tracemalloc.start()
+    try:
+        with pytest.raises(MemoryError, match=r"80 lags and 80 .*: 4\.6 GB for «W».*\.streaming_spectrum\('h'\)"):
+            trace.spectrum("h")
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_streaming_spectrum_of_many_losses_keeps_no_arrays():
+    rng = np.random.default_rng(0)
+    w, h, losses = tg.Tensor(rng.normal(0, 0.3, (20, 20)), requires_grad=True, name="W"), tg.Tensor(np.ones(20)), []
+    for t in range(60):
+        with tg.step(t):
+            h = np.tanh(w @ h).named("h")
+            losses += [(h * h).sum()] if t in (30, 59) else []
+    trace = tg.trace_gradient(losses, to=w)
+    kept = trace.spectrum("h")
+    tracemalloc.start()
+    try:
+        streaming = trace.streaming_spectrum("h")
+        assert tracemalloc.get_traced_memory()[1] < kept.gradients.nbytes / 4
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_allclose(streaming.shares, kept.shares, rtol=0, atol=1e-12)
+    assert np.array_equal(streaming.connected, kept.connected)
+    assert np.array_equal(streaming.zero, kept.zero)
+    lines = str(streaming).splitlines()
+    assert lines[1].split()[-2:] == ["18", "more"]  # as many columns as can be read
+    assert lines[2 + 25].split()[-1] == percent(streaming.shares[25, 19:].sum())
+
+
+def test_of_a_gradient_of_0_a_streaming_spectrum_has_no_shares_and_says_so():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    with tg.step(0):
+        h = (x * 0.0).named("h")
+    with tg.step(1):
+        loss = (h * 2.0).sum()
+    streaming = tg.trace_gradient(loss, to=x).streaming_spectrum("h")
+    assert np.isnan(streaming.shares).all()
+    assert streaming.zero.tolist() == [[False, True]]
+    assert "The gradient is exactly 0, so there are no shares." in str(streaming)
 
 
 def _lag(trace, lag):

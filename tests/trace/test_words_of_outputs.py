@@ -68,6 +68,7 @@ OUTPUTS = {
 }
 SHORT = {  # too long for a chain of 1,200 steps
     "spectrum": lambda t, s: str(t.spectrum("h")),
+    "streaming spectrum": lambda t, s: str(t.streaming_spectrum("h")),
     "plot of the spectrum": lambda t, s: tg.plot_spectrum(t.spectrum("h")).alt_text,
 }
 

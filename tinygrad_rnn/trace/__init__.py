@@ -30,4 +30,5 @@ from .route import tbptt as tbptt
 from .route import through as through
 from .route import truncated_1997 as truncated_1997
 from .spectrum import Spectrum as Spectrum
+from .spectrum import StreamingSpectrum as StreamingSpectrum
 from .zeros import Zero as Zero

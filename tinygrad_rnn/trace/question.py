@@ -26,7 +26,7 @@ from .heaviest import TopPaths, Unit
 from .ledger import Ledger, StreamingLedger, ledger_of, streaming_ledger_of
 from .parts import Part
 from .route import Route, checked
-from .spectrum import Spectrum
+from .spectrum import Spectrum, StreamingSpectrum
 from .uses import uses_of
 from .zeros import Zero, zeros
 
@@ -183,8 +183,15 @@ class GradientTrace:
         return crossings.mean_of(self.by_crossings(name))
 
     def spectrum(self, name: str) -> Spectrum:
-        """The gradient apart by lag and by how often a path crosses time in a landmark."""
+        """The gradient apart by lag and by how often a path crosses time in a landmark.
+
+        It keeps an array for each of both. Raises MemoryError where that is too much: see `streaming_spectrum`.
+        """
         return spectrum.spectrum(self.paths, name, self.total)
+
+    def streaming_spectrum(self, name: str) -> StreamingSpectrum:
+        """The same in shares only, without keeping an array for each lag and number of crossings: long sequences."""
+        return spectrum.streaming_spectrum(self.paths, name, self.total)
 
     def flow(self, route: Route | None = None) -> Flow:
         """The share of the gradient on every edge, conserved like a current; of the paths of a route, if given."""

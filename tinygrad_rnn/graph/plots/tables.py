@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...trace import GradientTrace, Ledger, Spectrum, magnitude, percent
+from ...trace import GradientTrace, Ledger, Spectrum, StreamingSpectrum, magnitude, percent
 from ..text.labels import visible
 from .numbers import Table, ledger_of, table, why_no_shares
 from .plot import Plot
@@ -57,19 +57,21 @@ def plot_ledger(
 
 
 @np.errstate(invalid="ignore")  # where a gradient is not finite, that is said in words
-def plot_spectrum(spectrum: Spectrum, *, theme: str = "light", size: str = "slide", title: str | None = None) -> Plot:
+def plot_spectrum(
+    spectrum: Spectrum | StreamingSpectrum, *, theme: str = "light", size: str = "slide", title: str | None = None
+) -> Plot:
     """Shares of the gradient by lag and by the number of crossings in a landmark, each also added up over the other.
 
-    spectrum: of `trace.spectrum("h")`. theme, size: as for `plot_ledger`.
+    spectrum: of `trace.spectrum("h")` or `trace.streaming_spectrum("h")`. theme, size: as for `plot_ledger`.
     """
-    if not isinstance(spectrum, Spectrum):
+    if not isinstance(spectrum, (Spectrum, StreamingSpectrum)):
         raise TypeError(f'a spectrum is plotted, such as trace.spectrum("h"); got {type(spectrum).__name__}')
     canvas = begin(theme, size, 2, 2, width_ratios=[1, 4], height_ratios=[1, 3.2])
     name = visible(spectrum.name)
     reason = why_no_shares(spectrum.missing)
     few = spectrum.shares.shape[1] if reason else _columns_that_show(spectrum.shares)
     values, connected = spectrum.shares[:, :few], spectrum.connected[:, :few]
-    zero = connected & (spectrum.norms[:, :few] == 0)
+    zero = spectrum.zero[:, :few]
     corner, above, left, axes = canvas.axes.flat
     corner.set_axis_off()
     lags = np.array(spectrum.lags)
@@ -324,7 +326,7 @@ def _at(step: int | None) -> str:
     return "no step" if step is None else f"step {step}"
 
 
-def _spectrum_in_words(spectrum: Spectrum, values: Array, reason: str) -> str:
+def _spectrum_in_words(spectrum: Spectrum | StreamingSpectrum, values: Array, reason: str) -> str:
     text = (
         f"Heat map of the gradient by lag, {spectrum.lags[0]} to {spectrum.lags[-1]}, and by crossings in "
         f"{spectrum.name}, 0 to {values.shape[1] - 1}."
