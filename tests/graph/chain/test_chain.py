@@ -14,6 +14,7 @@ from tests.graph.views.test_folding import check_partition
 from tinygrad_rnn import nn
 from tinygrad_rnn.graph import draw
 from tinygrad_rnn.graph.chain.placement import place_cells
+from tinygrad_rnn.graph.looks.flow_look import ROOMS, WIDEST
 from tinygrad_rnn.graph.looks.marks import cell_lines, cell_size
 from tinygrad_rnn.graph.looks.style import LOOKS, kind_of
 from tinygrad_rnn.graph.views.cells import cells
@@ -60,8 +61,8 @@ PROGRAMS = {
 }
 
 
-def placed(fig):
-    return place_cells(fig, lambda n: cell_size(n, cell_lines(n), LOOKS[kind_of(n)]))[1]
+def placed(fig, room=None):
+    return place_cells(fig, lambda n: cell_size(n, cell_lines(n), LOOKS[kind_of(n)]), room)[1]
 
 
 def rectangles(place):
@@ -226,6 +227,31 @@ def test_two_states_that_one_node_takes_up_have_an_arrow_each():
             if e.crossing and nodes[e.source].name == name and nodes[e.source].step > 0
         ]
         assert sum(len(at) == 1 for at in heights) == 2
+
+
+@pytest.mark.parametrize("flow", [False, True])
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_lines_that_leave_one_node_are_apart_by_more_than_the_widest_of_them(kind, view, flow):
+    fig = VIEWS[view]([recurrent(kind)])
+    place = placed(fig, ROOMS[view] if flow else None)
+    widest = WIDEST if flow else 5.0  # 5 of a highlighted state
+    cell = {v: box for box in place.boxes for v in box.nodes}
+    inside = [
+        (e, points(curve))
+        for e, curve in zip(fig.edges, place.curves, strict=True)
+        if e.source in cell and cell[e.source] is cell.get(e.target) and not e.lag
+    ]
+    gates = 0
+    for (e, one), (other_e, other) in combinations(inside, 2):
+        if e.source == other_e.source and {e.target, other_e.target}.isdisjoint(hanging_below(place, e.source)):
+            assert np.hypot(*(one[:, None] - other[None]).transpose(2, 0, 1)).min() > widest
+            gates += 1
+    assert gates >= 2 * len(place.boxes)
+
+
+def hanging_below(place, source):
+    return {v for v, (x, _) in place.at.items() if abs(x - place.at[source][0]) < 0.01}
 
 
 def test_every_step_is_the_same_figure():

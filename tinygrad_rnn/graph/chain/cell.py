@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..layout.curves import Curve, Point, right_angled, upwards
+from ..layout.curves import Curve, Point, right_angled, rounded, upwards
 from ..layout.rows import Layout, Link, layout, stretched
 from ..layout.states import shortest_chain
 from ..looks.overlay import Room
@@ -22,6 +22,7 @@ Entry = tuple[str, Use]  # the node that something comes in for, and for which o
 LANE_GAP = 16.0  # between what is in the top lane, or the bottom lane, and the rest
 ENTRY = 11.0  # between two arrows that end at the same side
 TURN = 18.0  # the width in which a line with a number turns
+FIRST_LANE = 10.0  # from a column of nodes to the first line that runs up or down beside it
 SIDE = 14.0  # from the nodes to a border that no arrow leads through
 
 
@@ -91,6 +92,8 @@ def arrange(
     room = room or Room()
     inner = {drawn.row[v] for v in nodes}  # what leads to or from the border has room beyond it
     between = [room.lines / 2 if {k, k + 1} <= inner else 0.0 for k in range(len(drawn.rows))]
+    for k, fanned in _fanned(every, drawn, stacks).items():
+        between[k] += room.lanes * (fanned - 1)
     drawn = stretched(drawn, between, room.sideways)
     y = _heights(drawn, sizes, upper, lower)
     low = min((y[v] - sizes[v][0] / 2 for v in nodes), default=0.0)
@@ -105,7 +108,7 @@ def arrange(
     for v in leave.values():
         at[v] = wide, at[v][1]
     columns = [(left + side_room, right + side_room) for left, right in drawn.rows]
-    place = _Place(at, size, columns, drawn, stacks, room.lines > 0)
+    place = _Place(at, size, columns, drawn, stacks, room.lines > 0, room.lanes)
     lines = place.lines(every)
     return Inside(
         at={v: at[v] for v in nodes},
@@ -183,6 +186,16 @@ def _stacks(
     return found
 
 
+def _fanned(links: Sequence[Link], drawn: Layout, stacks: Sequence[Sequence[str]]) -> dict[int, int]:
+    """By column: how many lines leave nodes of it that more than one leaves, and so need a lane of their own."""
+    beside = Counter(u for u, v in links if not any(u in stack and v in stack for stack in stacks))
+    found: dict[int, int] = defaultdict(int)
+    for u, count in beside.items():
+        if count > 1:
+            found[drawn.row[u]] += count
+    return found
+
+
 def _heights(drawn: Layout, sizes: Mapping[str, Size], upper: set[str], lower: set[str]) -> dict[str, float]:
     """The height of every node: what is in a lane above, or below, all that is not."""
     y = dict(drawn.x)
@@ -201,8 +214,9 @@ def _heights(drawn: Layout, sizes: Mapping[str, Size], upper: set[str], lower: s
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Nodes where they stand, to draw lines between. apart: whether lines that begin, or end, at the same node are to
-    be told apart over most of their way, since numbers stand on them."""
+    """Nodes where they stand, to draw lines between. apart: whether lines that end at the same node are to be told
+    apart over most of their way, since numbers stand on them. between_lanes: from line to line of those that
+    begin at the same node, each of which has a way of its own."""
 
     at: Mapping[str, Point]
     size: Mapping[str, Size]
@@ -210,6 +224,7 @@ class _Place:
     drawn: Layout
     stacks: Sequence[Sequence[str]]
     apart: bool
+    between_lanes: float
 
     def _half(self, v: str) -> Size:
         wide, high = self.size.get(v, (0.0, 0.0))
@@ -223,6 +238,9 @@ class _Place:
         port = self._ports(links)
         beside = [link for link in links if not self._stacked(*link)]
         begin, end = Counter(u for u, _ in beside), Counter(v for _, v in beside)
+        goal = {(u, v): next((y for y, *_ in self._bends(u, v)), port[u, v]) for u, v in beside if begin[u] > 1}
+        leaves_at = self._exits(goal)
+        lane = self._lanes(goal, leaves_at)
         found = {}
         for u, v in links:
             if self._stacked(u, v):
@@ -231,15 +249,76 @@ class _Place:
                 found[u, v] = right_angled([(x, y + up * self._half(u)[1]), (x, tip_y - up * self._half(v)[1])])
                 continue
             (x, y), tip_x = self.at[u], self.at[v][0] - self._half(v)[0]
+            if (u, v) in lane:
+                # From within the node, since an ellipse is not as wide there as in the middle.
+                start = x + 0.6 * self._half(u)[0], leaves_at[u, v]
+                tip = tip_x, port[u, v]
+                found[u, v] = self._along_lane(start, lane[u, v], goal[u, v], self._bends(u, v), tip, v)
+                continue
             leaves = self.columns[self.drawn.row[u]][1] if u in self.size else x
             enters = self.columns[self.drawn.row[v]][0] if v in self.size else tip_x
-            start, bends = (y, x + self._half(u)[0]), self._bends(u, v)
-            if self.apart and not bends and begin[u] > end[v]:
-                enters = min(enters, leaves + TURN)
-            elif self.apart and not bends and begin[u] < end[v]:
+            bends = self._bends(u, v)
+            if self.apart and not bends and begin[u] < end[v]:
                 leaves = max(leaves, enters - TURN)
-            curve = upwards(start, leaves, bends, enters, (port[u, v], tip_x))
-            found[u, v] = _turned(curve)
+            found[u, v] = _turned(upwards((y, x + self._half(u)[0]), leaves, bends, enters, (port[u, v], tip_x)))
+        return found
+
+    def _along_lane(
+        self,
+        start: Point,
+        lane: float,
+        goal: float,
+        bends: Sequence[tuple[float, float, float]],
+        tip: Point,
+        target: str,
+    ) -> Curve:
+        """Up or down in its lane, and on from there at the height of what comes next."""
+        corners = [start, (lane, start[1]), (lane, goal)]
+        if not bends:
+            curve = right_angled([*corners, tip])
+            return Curve(curve.points, curve.tip, _beside(tip))
+        enters = self.columns[self.drawn.row[target]][0] if target in self.size else tip[0]
+        onward = bends[0][1]
+        rest = _turned(upwards((goal, onward), onward, bends, enters, (tip[1], tip[0])))
+        return Curve((*rounded([*corners, (onward, goal)])[:-1], *rest.points), rest.tip, rest.label)
+
+    def _exits(self, goal: Mapping[Link, float]) -> dict[Link, float]:
+        """The height at which each of several lines leaves its node, the highest for where it is to go highest; the
+        one that goes straight on in the middle."""
+        leaving: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        for (u, v), height in goal.items():
+            leaving[u].append((height, v))
+        return {
+            (u, v): at
+            for u, goers in leaving.items()
+            for v, at in _spread(sorted(goers), self.at[u][1], 0.8 * self._half(u)[1], self.between_lanes)
+        }
+
+    def _lanes(self, goal: Mapping[Link, float], leaves_at: Mapping[Link, float]) -> dict[Link, float]:
+        """The x at which each of these lines runs up or down. What goes furthest is next to its node: so no line
+        crosses another of the same node."""
+        taken: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
+        number: dict[Link, int] = {}
+        last: dict[tuple[str, bool], int] = {}
+        ways = [(abs(height - leaves_at[link]), link) for link, height in goal.items()]
+        for length, (u, v) in sorted(ways, key=lambda way: -way[0]):
+            if length < 0.01:
+                continue
+            low, high = sorted((goal[u, v], leaves_at[u, v]))
+            column, is_up = self.drawn.row[u], goal[u, v] > leaves_at[u, v]
+            k = last.get((u, is_up), -1) + 1
+            while any(low < b + ENTRY and a - ENTRY < high for a, b in taken[column, k]):
+                k += 1
+            taken[column, k].append((low, high))
+            number[u, v] = last[u, is_up] = k
+        found = {}
+        for (u, v), k in number.items():
+            column = self.drawn.row[u]
+            leaves = self.columns[column][1]
+            enters = self.columns[column + 1][0]
+            many = 1 + max(j for (c, j), inside in taken.items() if c == column and inside)
+            step = min(self.between_lanes, (enters - leaves - 2 * FIRST_LANE) / many)
+            found[u, v] = leaves + FIRST_LANE + k * step
         return found
 
     def _stacked(self, u: str, v: str) -> bool:
@@ -269,16 +348,20 @@ class _Place:
             if not self._stacked(u, v):
                 bends = self._bends(u, v)
                 arriving[v].append((bends[-1][0] if bends else self.at[u][1], u))
-        found = {}
-        for v, comers in arriving.items():
-            y = self.at[v][1]
-            comers.sort()
-            straight = [k for k, (height, _) in enumerate(comers) if abs(height - y) < 0.01]
-            middle = straight[0] if straight else (len(comers) - 1) / 2
-            step = min(ENTRY, 0.7 * self._half(v)[1] / max(1.0, middle, len(comers) - 1 - middle))
-            for k, (_, u) in enumerate(comers):
-                found[u, v] = y + (k - middle) * step
-        return found
+        return {
+            (u, v): at
+            for v, comers in arriving.items()
+            for u, at in _spread(sorted(comers), self.at[v][1], 0.7 * self._half(v)[1], ENTRY)
+        }
+
+
+def _spread(ends: Sequence[tuple[float, str]], middle: float, reach: float, step: float) -> list[tuple[str, float]]:
+    """Where lines touch the side of a node, from below. ends: the height of the other end of each, and what is there.
+    middle: of the side, where the one touches it that is straight. reach: from there. step: between two, at most."""
+    straight = [k for k, (height, _) in enumerate(ends) if abs(height - middle) < 0.01]
+    central = straight[0] if straight else (len(ends) - 1) / 2
+    step = min(step, reach / max(1.0, central, len(ends) - 1 - central))
+    return [(v, middle + (k - central) * step) for k, (_, v) in enumerate(ends)]
 
 
 def _nearest_free(y: float, walls: Sequence[tuple[float, float]]) -> float:
@@ -293,4 +376,8 @@ def _nearest_free(y: float, walls: Sequence[tuple[float, float]]) -> float:
 def _turned(curve: Curve) -> Curve:
     points = tuple((x, y) for y, x in curve.points)
     tip = curve.tip[1], curve.tip[0]
-    return Curve(points, tip, (tip[0] - 12, tip[1] + 8))
+    return Curve(points, tip, _beside(tip))
+
+
+def _beside(tip: Point) -> Point:
+    return tip[0] - 12, tip[1] + 8

@@ -17,8 +17,8 @@ SIZE = 16  # of the numbers
 ZERO = "#333333"  # neither adds nor takes away
 ROOM = Room(rows=32.0, columns=44.0, lines=44.0, below=20.0, sideways=1.36)
 ROOMS = {
-    "cells": Room(columns=44.0, lines=116.0, below=20.0, sideways=1.4),
-    "rolled": Room(columns=44.0, lines=120.0, below=20.0, loops=0.0, sideways=1.15),
+    "cells": Room(columns=44.0, lines=116.0, below=20.0, sideways=1.4, lanes=WIDEST + 2.0),
+    "rolled": Room(columns=44.0, lines=120.0, below=20.0, loops=0.0, sideways=1.15, lanes=WIDEST + 2.0),
 }  # else ROOM
 
 

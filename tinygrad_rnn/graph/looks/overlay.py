@@ -36,8 +36,8 @@ class Sample:
 @dataclass(frozen=True, slots=True)
 class Room:
     """More room than a figure without captions needs: points between rows, between columns, between the nodes of a line
-    on which a state runs, and to what is drawn below; beside a loop, for words; and how many times as far nodes are
-    apart sideways."""
+    on which a state runs, and to what is drawn below; beside a loop, for words; how many times as far nodes are
+    apart sideways; and from line to line where several leave one node, more than the widest of them."""
 
     rows: float = 0.0
     columns: float = 0.0
@@ -45,6 +45,7 @@ class Room:
     below: float = 0.0
     loops: float = 90.0
     sideways: float = 1.0
+    lanes: float = 6.0
 
 
 @dataclass(frozen=True, slots=True)
