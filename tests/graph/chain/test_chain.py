@@ -250,6 +250,23 @@ def test_lines_that_leave_one_node_are_apart_by_more_than_the_widest_of_them(kin
     assert gates >= 2 * len(place.boxes)
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_an_initial_state_comes_in_apart_from_the_loop_of_that_state(kind):
+    fig = rolled([recurrent(kind)])
+    place = placed(fig, ROOMS["rolled"])
+    initial_states = {n.id for n in fig.nodes if n.kind == "constant"}
+    drawn = dict(zip(fig.edges, map(points, place.curves), strict=True))
+    met = 0
+    for loop, initial in ((a, b) for a in fig.edges for b in fig.edges if a.lag and a.target == b.target):
+        if initial.source in initial_states:
+            one, other = drawn[initial], drawn[loop]
+            near = np.hypot(*(one[:, None] - other[None]).transpose(2, 0, 1)).min(axis=1) < WIDEST / 2 + 1
+            along = np.hypot(*np.diff(one, axis=0).T)[near[1:]].sum()
+            assert along < 30  # they may cross, and do not run along each other
+            met += 1
+    assert met == {"RNN": 1, "LSTM": 2, "GRU": 2}[kind]
+
+
 def hanging_below(place, source):
     return {v for v, (x, _) in place.at.items() if abs(x - place.at[source][0]) < 0.01}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ..views.figure import Edge, Figure
 
 Use = tuple[int, ...]  # (which member of a node, slot); () for any
+INITIAL: Use = (-1,)  # where an initial state comes in beside the loop of that state
 
 
 @dataclass(slots=True, eq=False)
@@ -93,7 +94,8 @@ def blocks(figure: Figure) -> Blocks:
 
 def _uses_of_states(figure: Figure, of: dict[str, Block], initial: set[str]) -> dict[Edge, Use]:
     if figure.view == "rolled":  # there a node has the members of all steps
-        return {}
+        looped = {e.target for e in figure.edges if e.lag}
+        return {e: INITIAL for e in figure.edges if e.source in initial and e.target in looped}
     member = {n.id: {index: k for k, index in enumerate(n.members)} for n in figure.nodes}
     found: dict[Edge, Use] = {}
     for e in figure.edges:

@@ -15,7 +15,7 @@ from ..layout.curves import Curve, Point, right_angled, rounded, upwards
 from ..layout.rows import Layout, Link, layout, stretched
 from ..layout.states import shortest_chain
 from ..looks.overlay import Room
-from .blocks import Use
+from .blocks import INITIAL, Use
 
 Size = tuple[float, float]
 Entry = tuple[str, Use]  # the node that something comes in for, and for which of its uses
@@ -82,6 +82,9 @@ def arrange(
     sizes |= dict.fromkeys((*entry.values(), *leave.values()), (2.0, 2.0))
     above = {entry[into] for into in arrivals if into[0] in top and (into in top_in or into[0] in alone)}
     below = {entry[into] for into in arrivals if into[0] in bottom and (into in bottom_in or into[0] in alone)}
+    beginning = [into for into in arrivals if into[1] == INITIAL and (into[0], ()) in (*top_in, *bottom_in)]
+    above |= {entry[into] for into in beginning if into[0] in top}
+    below |= {entry[into] for into in beginning if into[0] in bottom}
     upper = {*top, *above, *(leave[v] for v in top if v in leave)}
     lower = {*bottom, *below, *(leave[v] for v in bottom if v in leave)} - upper
     every = [*links, *((entry[into], into[0]) for into in entry), *((v, leave[v]) for v in leave)]
@@ -109,6 +112,9 @@ def arrange(
         at[v] = wide, at[v][1]
     columns = [(left + side_room, right + side_room) for left, right in drawn.rows]
     place = _Place(at, size, columns, drawn, stacks, room.lines > 0, room.lanes)
+    for into in beginning:  # straight on to the node too, above the loop of its state
+        at[entry[into]] = 0.0, at[into[0]][1] + 1.0
+        at[entry[into]] = 0.0, place.ports(every)[entry[into], into[0]]
     lines = place.lines(every)
     return Inside(
         at={v: at[v] for v in nodes},
@@ -235,7 +241,7 @@ class _Place:
         return not any(self.drawn.row[u] == column and self.at[u][1] < y for u in nodes)
 
     def lines(self, links: Sequence[Link]) -> dict[Link, Curve]:
-        port = self._ports(links)
+        port = self.ports(links)
         beside = [link for link in links if not self._stacked(*link)]
         begin, end = Counter(u for u, _ in beside), Counter(v for _, v in beside)
         goal = {(u, v): next((y for y, *_ in self._bends(u, v)), port[u, v]) for u, v in beside if begin[u] > 1}
@@ -341,7 +347,7 @@ class _Place:
     def _column(self, low: float) -> int:
         return min(range(len(self.columns)), key=lambda k: abs(self.drawn.rows[k][0] - low))
 
-    def _ports(self, links: Sequence[Link]) -> dict[Link, float]:
+    def ports(self, links: Sequence[Link]) -> dict[Link, float]:
         """Where arrows end at the left side of a node: the one from the same height in the middle."""
         arriving: dict[str, list[tuple[float, str]]] = defaultdict(list)
         for u, v in links:
