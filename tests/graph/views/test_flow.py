@@ -14,6 +14,7 @@ from tinygrad_rnn import nn
 from tinygrad_rnn.graph import VIEWS, draw
 from tinygrad_rnn.graph.layout.columns import columns
 from tinygrad_rnn.graph.looks.flow_look import WIDEST, current_text, share_text, stroke
+from tinygrad_rnn.graph.looks.style import LOOKS, kind_of
 from tinygrad_rnn.graph.text.labels import visible
 from tinygrad_rnn.graph.views.figure import ancestors
 from tinygrad_rnn.graph.views.flow import SINK, Current, currents, imbalance
@@ -159,6 +160,51 @@ def test_each_drawing_of_a_weight_has_the_share_that_its_use_contributes():
 )
 def test_a_share_is_printed_with_its_sign_and_zero_only_where_it_is_zero(share, text):
     assert share_text(share) == text
+
+
+@pytest.mark.parametrize("view", ["cells", "rolled"])
+def test_of_parameters_drawn_as_one_only_the_source_is_bold(view):
+    net = nn.LSTM(2, 3, rng=0)
+    loss = (net(tg.Tensor(np.ones((3, 1, 2))))[0] ** 2.0).sum()
+    drawing = draw(loss, view, flow_to=net.weight_hh_l0)
+    names = re.findall(r'<FONT POINT-SIZE="\d+"( COLOR="#767676")?>(<B>)?((?:weight|bias)_[a-z0-9_]+)', drawing.dot)
+    assert {name for _, _, name in names} == {"weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"}
+    for grey, bold, name in names:
+        assert bool(bold) == (name == "weight_hh_l0") == (not grey)
+
+
+def test_the_source_is_named_where_many_parameters_are_drawn_as_one():
+    weights, h = [tg.Tensor([[0.5 + k]], True, f"w{k}") for k in range(7)], tg.Tensor([[0.1]])
+    for _, x in tg.steps([0.2, 0.3]):
+        for w in weights:
+            h = h @ w
+        h = (h + x).tanh().named("h")
+    drawing = draw(h.sum(), "cells", flow_to=weights[6])
+    drawn_as_one = [n.id for n in drawing.figure.nodes if n.kind == "parameter"]
+    for v in drawn_as_one:
+        (line,) = [line for line in drawing.dot.splitlines() if line.strip().startswith(f"{v} [")]
+        assert re.findall(r"<B>(\w+)</B>", line) == ["w6"]
+        assert "and 4 more" in line
+    assert len(drawn_as_one) == 2
+
+
+def test_the_legend_lists_what_is_in_colour_and_explains_no_words_that_are_not_there():
+    net = nn.LSTM(2, 3, rng=0)
+    loss = (net(tg.Tensor(np.ones((3, 1, 2)), True, "xs"))[0] ** 2.0).sum()
+    for view in ("cells", "rolled"):
+        plain, drawing = draw(loss, view), draw(loss, view, flow_to=net.weight_hh_l0)
+        carries = {
+            v
+            for e, c in zip(drawing.figure.edges, drawing.currents.edges, strict=True)
+            if c is not None
+            for v in (e.source, e.target)
+        }
+        coloured = {kind_of(n) for n in drawing.figure.nodes if n.id in carries}
+        assert {kind for kind in LOOKS if f"legend_{kind} [" in drawing.dot} == coloured
+        assert {"leaf", "constant"} & {kind for kind in LOOKS if f"legend_{kind} [" in plain.dot}
+        assert not {"leaf", "constant"} & coloured
+        assert ("from t − 1<" in plain.dot) == ("comes in from t − 1" in plain.dot) == (view == "rolled")
+        assert "from t − 1" not in drawing.dot
 
 
 def test_every_dashed_arrow_has_its_line_in_the_legend_also_where_all_take_away_little():

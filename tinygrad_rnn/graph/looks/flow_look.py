@@ -78,6 +78,7 @@ def overlay(found: Currents) -> Overlay:
     return Overlay(
         strokes=tuple(map(stroke, found.edges)),
         faded=frozenset(n.id for n in figure.nodes if n.id not in met and n.index != flow.source_index),
+        standing_out=_sources(found),
         inside={
             v: (Line(f"{current_text(c)} from {found.source}", 15, bold=True, color=_ink(c.net)),)
             for v, c in found.begins.items()
@@ -88,6 +89,17 @@ def overlay(found: Currents) -> Overlay:
         notes=_notes(found),
         room=ROOMS.get(figure.view, ROOM),
     )
+
+
+def _sources(found: Currents) -> dict[str, str]:
+    """Of the nodes that several leaves are drawn as, the source among them: its name."""
+    return {
+        n.id: visible(name)
+        for n in found.figure.nodes
+        if n.kind != "operation" and len(set(n.parts)) > 1
+        for index, name in zip(n.members, n.parts, strict=True)
+        if index == found.flow.source_index and name
+    }
 
 
 def _boundary(b: Boundary) -> tuple[Line, ...]:

@@ -9,10 +9,13 @@ from .overlay import Overlay
 from .style import SHOWN, Style, is_of_sweep, kind_of
 
 
-def kinds(figure: Figure, style: Style) -> list[str]:
-    """The kinds of nodes that occur, in the order of the style."""
-    found = {kind_of(n) for n in figure.nodes if not n.again}
-    if any(map(is_of_sweep, figure.nodes)):
+def kinds(figure: Figure, style: Style, overlay: Overlay | None = None) -> list[str]:
+    """The kinds of nodes that occur in colour, in the order of the style."""
+    # Of pictures that are to be of the same size each lists what is in colour in any of them.
+    grey = overlay.faded if overlay is not None and not overlay.longest_note else frozenset()
+    coloured = [n for n in figure.nodes if n.id not in grey]
+    found = {kind_of(n) for n in coloured if not n.again}
+    if any(map(is_of_sweep, coloured)):
         found.add("sweep")
     return [kind for kind in style.looks if kind in found]
 
@@ -21,7 +24,9 @@ def notes(figure: Figure, overlay: Overlay | None = None, show: Collection[str] 
     """Sentences for below the picture."""
     found = list(overlay.notes) if overlay is not None else []
     if figure.view == "rolled":
-        found.append("All steps are drawn as one. What comes in from t − 1 is the state that the step before gave.")
+        found.append("All steps are drawn as one.")
+        if overlay is None and any(e.lag for e in figure.edges):  # else no arrow says it
+            found[-1] += " What comes in from t − 1 is the state that the step before gave."
         found.append("Numbers in named results: the smallest and the largest value over all steps, and the mean.")
     elif any(e.crossing for e in figure.edges) and overlay is None:
         found.append("Heavy arrows lead from one time step to another: the states.")

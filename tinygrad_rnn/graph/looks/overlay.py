@@ -52,13 +52,15 @@ class Room:
 class Overlay:
     """strokes: one for each edge of the figure.
 
-    faded: the nodes that step back. inside: more lines of text in nodes.
+    faded: the nodes that step back. standing_out: by node that several things are drawn as, the name of the one that
+    it is about. inside: more lines of text in nodes.
     boundaries: text below the boundary after a step. samples, notes: for the legend. longest_note: the one
     that there is to be room for, where pictures are to be of the same size.
     """
 
     strokes: tuple[Stroke, ...]
     faded: frozenset[str] = frozenset()
+    standing_out: Mapping[str, str] = field(default_factory=dict)
     inside: Mapping[str, tuple[Line, ...]] = field(default_factory=dict)
     boundaries: Mapping[int, tuple[Line, ...]] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()

@@ -22,6 +22,7 @@ LIGHT_BLUE, LIGHT_GREEN, LIGHT_VERMILLION = "#CFE8F8", "#BFE6DA", "#F8D5BF"
 LIGHT_ORANGE, LIGHT_YELLOW = "#FBE3B0", "#FBF7C4"
 
 SMALL = 9
+NAMES = 13  # of several things that are drawn as one
 MOST_LINES = 4  # of names in a node
 SHOWN = ("shape", "value", "gradient")  # the facts in a node if nothing else is asked for
 
@@ -164,7 +165,7 @@ def listed(names: list[str]) -> list[Line]:
     """Names below each other, of many only the first."""
     if len(names) > MOST_LINES:
         names = [*names[: MOST_LINES - 1], f"and {len(names) - MOST_LINES + 1:,} more"]
-    spaced = [line for name in names for line in (Line(" ", 3), Line(name, 13))]
+    spaced = [line for name in names for line in (Line(" ", 3), Line(name, NAMES))]
     return spaced[1:]
 
 

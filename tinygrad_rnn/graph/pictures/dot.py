@@ -21,7 +21,7 @@ from ..looks.contents import Contents
 from ..looks.legend import kinds, notes
 from ..looks.marks import cell_lines, cell_size, lag_text
 from ..looks.overlay import FADED, FADED_TEXT, Overlay, Room, Stroke
-from ..looks.style import BLACK, GREY, SHOWN, Style, attributes, kind_of, lines, size
+from ..looks.style import BLACK, GREY, NAMES, SHOWN, Style, attributes, kind_of, lines, size
 from ..text.labels import Line, Row, height, html_label, width
 from ..views.figure import Edge, Figure, Node
 from ..views.window import Gap
@@ -115,9 +115,21 @@ def _depth(stroke: Stroke) -> tuple[bool, float]:
 def _overlaid(v: str, text: tuple[Row, ...], overlay: Overlay | None) -> tuple[Row, ...]:
     if overlay is None:
         return text
+    name = overlay.standing_out.get(v)
+    if name is not None:
+        text = _standing_out(name, text)
     text += overlay.inside.get(v, ())
-    if v not in overlay.faded:
-        return text
+    return text if v not in overlay.faded else _faded(text)
+
+
+def _standing_out(name: str, text: tuple[Row, ...]) -> tuple[Row, ...]:
+    """One name bold, the others grey; it is added where it is one of those that there was no room for."""
+    there = next((k for k, row in enumerate(text) if isinstance(row, Line) and row.text == name), len(text))
+    size = max((row.size for row in text if isinstance(row, Line)), default=NAMES)
+    return (*_faded(text[:there]), Line(name, size, bold=True), *_faded(text[there + 1 :]))
+
+
+def _faded(text: tuple[Row, ...]) -> tuple[Row, ...]:
     return tuple(replace(row, color=FADED_TEXT) if isinstance(row, Line) else row for row in text)
 
 
@@ -225,14 +237,14 @@ def _draw_legend(
     low = top - SAMPLE[1] / 2
     with g.subgraph(name="cluster_legend") as c:
         at = 0.0
-        for kind in kinds(figure, style):
+        for kind in kinds(figure, style, overlay):
             words = Line(style.meanings[kind], size)
             at, low = _next_sample(at, low, SAMPLE[0], words, wide)
             c.node(f"legend_{kind}", "", **style.looks[kind].attributes, **_geometry(at + SAMPLE[0] / 2, low, *SAMPLE))
             _draw_words(c, f"legend_{kind}_text", words, at + SAMPLE[0] + 8, low)
             at += SAMPLE[0] + width(words) + 34
         if overlay is not None and overlay.samples:
-            at, low = 0.0, low - SAMPLE[1] - 10
+            at, low = 0.0, low - (SAMPLE[1] + 10 if at else 0.0)
             for k, sample in enumerate(overlay.samples):
                 words = Line(sample.words, size)
                 at, low = _next_sample(at, low, STROKE, words, wide)
