@@ -44,13 +44,13 @@ def test_saturation_counts_flat_units_and_calls_saturated_only_what_rounds_to_ze
 
 
 def test_slopes_are_a_range():
-    assert words(inside(tg.Tensor([0.0, 2.0], True).sigmoid(), "slope")["sigmoid"]) == ["slope 0.1..0.25"]
+    assert words(inside(tg.Tensor([0.0, 2.0], True).sigmoid(), "slope")["sigmoid"]) == ["slope 0.1 to 0.25"]
     assert words(inside(tg.Tensor([0.0, 0.0], True).tanh(), "slope")["tanh"]) == ["slope 1"]
 
 
 def test_small_tensors_are_grids_blue_above_zero_orange_below_and_their_sign_is_never_colour_alone():
     (grid,) = inside(tg.Tensor([1.0, -2.0, 0.0, np.nan], True, "x") * 1.0, "numbers")["x"]
-    assert [cell.text for cell in grid.rows[0]] == ["1", "-2", "0", "nan"]
+    assert [cell.text for cell in grid.rows[0]] == ["1", "−2", "0", "nan"]
     assert [cell.color for cell in grid.rows[0]] == ["#80B8D8", "#E69F00", "#FFFFFF", "#FFFFFF"]
     (grid,) = inside(tg.Tensor(np.linspace(-1, 1, 12).reshape(3, 4), True, "x") * 1.0, "numbers")["x"]
     assert [len(row) for row in grid.rows] == [4, 4, 4]

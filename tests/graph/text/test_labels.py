@@ -109,7 +109,7 @@ def test_text_is_never_wider_than_the_room_that_is_kept_for_it(bold):
     font.set_size(100, 72)
     texts = [
         "|grad| 0.00123",
-        "-0.123..4.56e-12",
+        "−0.123 to 4.56e−12",
         "multiply",
         "forget/sigmoid",
         "weight_hh",

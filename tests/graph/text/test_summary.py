@@ -12,8 +12,8 @@ def test_the_norm_neither_underflows_nor_overflows(scale):
 
 
 def test_a_small_gradient_is_never_shown_as_zero():
-    assert gradient_text(norm(np.array([1e-170, 1e-170]))) == "|grad| 1.41e-170"
-    assert gradient_text(norm(np.array([5e-324]))) == "|grad| 4.94e-324"
+    assert gradient_text(norm(np.array([1e-170, 1e-170]))) == "|grad| 1.41e−170"
+    assert gradient_text(norm(np.array([5e-324]))) == "|grad| 4.94e−324"
     assert gradient_text(0.0) == "|grad| 0"
 
 
@@ -24,24 +24,24 @@ def test_no_gradient_is_a_dash():
 def test_nan_and_inf_are_shown():
     assert gradient_text(norm(np.array([1.0, np.nan]))) == "|grad| nan"
     assert gradient_text(norm(np.array([1.0, -np.inf]))) == "|grad| inf"
-    assert value_text(summary(np.array([1.0, np.nan, 2.0]))) == "1..2, 1 nan"
+    assert value_text(summary(np.array([1.0, np.nan, 2.0]))) == "1 to 2, 1 nan"
     assert value_text(summary(np.array([np.nan, np.nan]))) == "only nan (2)"
-    assert value_text(summary(np.array([-np.inf, 2.0]))) == "-inf..2"
+    assert value_text(summary(np.array([-np.inf, 2.0]))) == "−inf to 2"
 
 
 @pytest.mark.parametrize(
     ("array", "text"),
     [
         (np.array(0.12345), "0.123"),
-        (np.array([-0.7654, 0.8123]), "-0.77..0.81"),
+        (np.array([-0.7654, 0.8123]), "−0.77 to 0.81"),
         (np.zeros((3, 0)), "no elements"),
         (np.zeros(3), "0"),
         (np.array([-0.0]), "0"),
-        (np.array([1, 2, 7]), "1..7"),
+        (np.array([1, 2, 7]), "1 to 7"),
         (np.array([True, True]), "all true"),
         (np.array([False, False]), "all false"),
         (np.array([True, False]), "true and false"),
-        (np.array([3 + 4j, 0j]), "0..5"),
+        (np.array([3 + 4j, 0j]), "0 to 5"),
     ],
 )
 def test_values_are_short(array, text):
@@ -58,5 +58,5 @@ def test_shapes_are_written_as_in_python():
     assert shape_text(summary(np.zeros(()))) == "scalar"
 
 
-def test_numbers_have_three_digits():
-    assert [number(x) for x in (0.012345, -1.5e-7, 12345.0)] == ["0.0123", "-1.5e-07", "1.23e+04"]
+def test_numbers_have_three_digits_and_true_minus_signs():
+    assert [number(x) for x in (0.012345, -1.5e-7, 12345.0)] == ["0.0123", "−1.5e−07", "1.23e+04"]

@@ -98,7 +98,7 @@ def _slope(t: Any) -> list[Row]:
     if d is None or d.size == 0:
         return []
     low, high = float(np.min(d)), float(np.max(d))
-    return [Line(f"slope {number(low, 2)}" + (f"..{number(high, 2)}" if high > low else ""), SMALL)]
+    return [Line(f"slope {number(low, 2)}" + (f" to {number(high, 2)}" if high > low else ""), SMALL)]
 
 
 def _saturation(t: Any) -> list[Row]:

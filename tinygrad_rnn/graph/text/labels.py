@@ -108,7 +108,7 @@ def _cell(cell: Cell, wide: float, high: float) -> str:
 
 
 def fitting_size(text: str) -> int:
-    """How large a number is written in a cell: -0.00036 in smaller letters than 0.5."""
+    """How large a number is written in a cell: −0.00036 in smaller letters than 0.5."""
     return next((size for size in (8, 7, 6) if width(Line(text, size)) <= WIDE_CELL[0]), 5)
 
 
@@ -127,7 +127,7 @@ _WIDTHS = {
     **dict.fromkeys("()[]!‹›rt\u00a0", 0.42),
     **dict.fromkeys('"*_`sz?cLFkvxyP', 0.57),
     **dict.fromkeys("UHNDGOQ&", 0.78),
-    **dict.fromkeys("w#+<=>~×M", 0.86),
+    **dict.fromkeys("w#+−<=>~×M", 0.86),
     **dict.fromkeys("mW%@…", 1.0),
 }
 

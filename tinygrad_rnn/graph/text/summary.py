@@ -51,8 +51,8 @@ def norm(array: Any) -> float:
 
 
 def number(x: float, digits: int = 3) -> str:
-    """So many significant digits: 0.0123, -1.5e-07, nan, inf."""
-    return f"{x + 0.0:.{digits}g}"  # adding 0.0 turns -0.0 into 0.0
+    """So many significant digits, with true minus signs, for readers: 0.0123, −1.5e−07, nan, inf."""
+    return f"{x + 0.0:.{digits}g}".replace("-", "−")  # adding 0.0 turns -0.0 into 0.0
 
 
 def shape_text(value: Value) -> str:
@@ -61,12 +61,12 @@ def shape_text(value: Value) -> str:
 
 
 def value_text(value: Value) -> str:
-    """0.512 for one number, `-0.13..0.94` for more; what is missing is said."""
+    """0.512 for one number, `−0.13 to 0.94` for more; what is missing is said."""
     if value.low is None or value.high is None:
         return f"only nan ({value.nans})" if value.nans else "no elements"
     if value.dtype == "bool":
         return "all true" if value.low else "all false" if not value.high else "true and false"
-    one = number(value.low) if value.low == value.high else f"{number(value.low, 2)}..{number(value.high, 2)}"
+    one = number(value.low) if value.low == value.high else f"{number(value.low, 2)} to {number(value.high, 2)}"
     return one + (f", {value.nans} nan" if value.nans else "")
 
 
