@@ -6,6 +6,7 @@ After a change that is meant, look at the pictures, then write the golden files 
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.graph import samples
+from tinygrad_rnn import nn
 from tinygrad_rnn.graph import draw
 from tinygrad_rnn.graph.looks.style import LOOKS, Style, kind_of
 from tinygrad_rnn.graph.pictures.dot import dot_text
@@ -128,6 +130,21 @@ def test_the_legend_explains_every_kind_that_occurs_and_no_other():
         drawing = draw(make())
         occurring = {kind_of(n) for n in drawing.figure.nodes if not n.again}
         assert {kind for kind in LOOKS if f"legend_{kind} [" in drawing.dot} == occurring
+
+
+@pytest.mark.parametrize("with_flow", [False, True])
+def test_words_below_a_picture_can_be_read_where_it_fills_a_slide(with_flow):
+    net = nn.LSTM(3, 8, rng=0)
+    loss = (net(tg.Tensor([[[0.1, 0.2, 0.3]]] * 3))[0] ** 2.0).sum()
+    text = draw(loss, "cells", show=[], **({"flow_to": net.weight_hh_l0} if with_flow else {})).dot
+    wide = float(re.search(r'bb="0,[^,]+,([^,]+),', text)[1])
+    slide = 13.33 * 72
+    words = [int(size) for size in re.findall(r'legend_\w*(?:text|note)\w* .*?POINT-SIZE="(\d+)"', text)]
+    names = [int(size) for size in re.findall(r'POINT-SIZE="(\d+)"[^>]*>(?:<B>)?(?:weight|bias)_', text)]
+    assert len(words) >= 7
+    assert min(words) * slide / wide >= 9.5
+    assert len(names) == 12
+    assert min(names) * slide / wide >= 7.5
 
 
 def test_before_backward_every_gradient_is_a_dash_and_the_legend_says_why():

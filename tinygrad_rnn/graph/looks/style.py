@@ -22,7 +22,7 @@ LIGHT_BLUE, LIGHT_GREEN, LIGHT_VERMILLION = "#CFE8F8", "#BFE6DA", "#F8D5BF"
 LIGHT_ORANGE, LIGHT_YELLOW = "#FBE3B0", "#FBF7C4"
 
 SMALL = 9
-NAMES = 13  # of several things that are drawn as one
+NAMES, LEAF_NAMES = 13, 17  # of several things that are drawn as one; leaves stand where there is room
 MOST_LINES = 4  # of names in a node
 SHOWN = ("shape", "value", "gradient")  # the facts in a node if nothing else is asked for
 
@@ -158,14 +158,14 @@ def leaf_names(node: Node) -> tuple[Line, ...]:
     if not names and node.again:
         return (Line(node.operation or "", 12),)
     room = (Line(" ", 4),) if node.kind == "parameter" and len(names) > 1 else ()
-    return (*room, *listed(names)) or (Line(node.kind, 12, italic=True),)
+    return (*room, *listed(names, LEAF_NAMES)) or (Line(node.kind, 12, italic=True),)
 
 
-def listed(names: list[str]) -> list[Line]:
+def listed(names: list[str], size: int = NAMES) -> list[Line]:
     """Names below each other, of many only the first."""
     if len(names) > MOST_LINES:
         names = [*names[: MOST_LINES - 1], f"and {len(names) - MOST_LINES + 1:,} more"]
-    spaced = [line for name in names for line in (Line(" ", 3), Line(name, NAMES))]
+    spaced = [line for name in names for line in (Line(" ", 3), Line(name, size))]
     return spaced[1:]
 
 

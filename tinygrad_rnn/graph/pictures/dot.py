@@ -21,7 +21,7 @@ from ..looks.contents import Contents
 from ..looks.legend import kinds, notes
 from ..looks.marks import cell_lines, cell_size, lag_text
 from ..looks.overlay import FADED, FADED_TEXT, Overlay, Room, Stroke
-from ..looks.style import BLACK, GREY, NAMES, SHOWN, Style, attributes, kind_of, lines, size
+from ..looks.style import BLACK, GREY, LEAF_NAMES, SHOWN, Style, attributes, kind_of, lines, size
 from ..text.labels import Line, Row, height, html_label, width
 from ..views.figure import Edge, Figure, Node
 from ..views.window import Gap
@@ -125,7 +125,7 @@ def _overlaid(v: str, text: tuple[Row, ...], overlay: Overlay | None) -> tuple[R
 def _standing_out(name: str, text: tuple[Row, ...]) -> tuple[Row, ...]:
     """One name bold, the others grey; it is added where it is one of those that there was no room for."""
     there = next((k for k, row in enumerate(text) if isinstance(row, Line) and row.text == name), len(text))
-    size = max((row.size for row in text if isinstance(row, Line)), default=NAMES)
+    size = max((row.size for row in text if isinstance(row, Line)), default=LEAF_NAMES)
     return (*_faded(text[:there]), Line(name, size, bold=True), *_faded(text[there + 1 :]))
 
 
@@ -233,21 +233,22 @@ def _draw_legend(
     g: Any, figure: Figure, style: Style, overlay: Overlay | None, said: Sequence[str], top: float, wide: float
 ) -> None:
     """Below the picture: samples of the shapes in rows, then sentences."""
-    size = 12 if overlay is None else min(20, max(12, round(wide / 110)))  # to be read on a slide
+    size = min(30, max(12, round(wide / 95)))  # 10 points where the picture is as wide as a slide of 13.3 inches
+    line = max(SAMPLE[1], 1.2 * size) + 10
     low = top - SAMPLE[1] / 2
     with g.subgraph(name="cluster_legend") as c:
         at = 0.0
         for kind in kinds(figure, style, overlay):
             words = Line(style.meanings[kind], size)
-            at, low = _next_sample(at, low, SAMPLE[0], words, wide)
+            at, low = _next_sample(at, low, SAMPLE[0], line, words, wide)
             c.node(f"legend_{kind}", "", **style.looks[kind].attributes, **_geometry(at + SAMPLE[0] / 2, low, *SAMPLE))
             _draw_words(c, f"legend_{kind}_text", words, at + SAMPLE[0] + 8, low)
             at += SAMPLE[0] + width(words) + 34
         if overlay is not None and overlay.samples:
-            at, low = 0.0, low - (SAMPLE[1] + 10 if at else 0.0)
+            at, low = 0.0, low - (line if at else 0.0)
             for k, sample in enumerate(overlay.samples):
                 words = Line(sample.words, size)
-                at, low = _next_sample(at, low, STROKE, words, wide)
+                at, low = _next_sample(at, low, STROKE, line, words, wide)
                 _draw_sample(c, f"legend_stroke{k}", sample.stroke, at, low)
                 _draw_words(c, f"legend_stroke{k}_text", words, at + STROKE + 8, low)
                 at += STROKE + width(words) + 34
@@ -259,9 +260,9 @@ def _draw_legend(
         c.attr("graph", bb=f"0,{_number(low - 10)},{_number(wide)},{_number(top)}", peripheries="0")
 
 
-def _next_sample(at: float, low: float, room: float, words: Line, wide: float) -> tuple[float, float]:
-    """Where the next sample stands: in the next row if this one is full."""
-    return (0.0, low - SAMPLE[1] - 10) if at > 0 and at + room + width(words) + 34 > wide else (at, low)
+def _next_sample(at: float, low: float, room: float, line: float, words: Line, wide: float) -> tuple[float, float]:
+    """Where the next sample stands: in the next row if this one is full. line: from row to row."""
+    return (0.0, low - line) if at > 0 and at + room + width(words) + 34 > wide else (at, low)
 
 
 def _draw_sample(c: Any, id: str, stroke: Stroke, left: float, y: float) -> None:
