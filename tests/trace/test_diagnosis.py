@@ -251,14 +251,162 @@ def test_a_network_that_runs_backwards_in_time_is_judged_like_one_that_runs_forw
     assert "from step 0 back to step 29" in str(other)
 
 
-def test_a_bidirectional_network_is_judged_by_the_larger_of_its_two_ways():
+def test_of_a_bidirectional_network_the_direction_that_vanishes_faster_is_the_verdict():
     both = nn.RNN(4, 8, bidirectional=True, rng=0)
     outputs, _ = both(np.random.default_rng(0).normal(size=(21, 4)))
     middle = tg.diagnose(outputs[10].sum())
     assert middle.verdict == "vanishing"
     assert set(middle.log10_crossing) == set(range(21)) - {10}
-    ends = max(middle.log10_crossing[0], middle.log10_crossing[20])
-    assert math.log10(middle.factor) * 10 == pytest.approx(ends - math.log10(math.sqrt(16)), rel=1e-9)
+    ends = min(middle.log10_crossing[0], middle.log10_crossing[20])
+    assert math.log10(middle.factor) * 10 == pytest.approx(ends - math.log10(math.sqrt(8)), rel=1e-9)
+
+
+def two_directions(backward=3.0, size=1.0, steps=20, names=("hf", "hb"), w=None):
+    """The states after each step of two plain networks that meet in no step, the second of which runs backwards."""
+    xs = size * np.random.default_rng(0).normal(size=(steps, 2))
+    w = tg.Tensor(np.eye(2) * 0.9, requires_grad=True) if w is None else w
+    f = b = tg.Tensor(np.zeros(2))
+    forward, back = {}, {}
+    for t, x in tg.steps(xs):
+        f = forward[t] = np.tanh(w @ f + x).named(names[0])
+    for t, x in tg.steps(xs[::-1], reverse=True):
+        b = back[t] = np.tanh(backward * (w @ b) + x).named(names[1])
+    return forward, back
+
+
+JOINED = {
+    "side by side": lambda f, b: (np.concatenate([f, b]) ** 2).sum(),
+    "a product": lambda f, b: (f * b).sum(),
+    "a sum": lambda f, b: (f * f).sum() + (b**3).sum(),
+}
+
+
+@pytest.mark.parametrize(
+    ("names", "at_step"),  # those of one name can be told apart only where the loss is outside any step
+    [(("hf", "hb"), None), (("hf", "hb"), 0), (("hf", "hb"), 7), (("hf", "hb"), 19), (("h", "h"), None)],
+)
+@pytest.mark.parametrize("joined", JOINED)
+def test_a_loss_on_the_ends_of_both_directions_is_one_loss_and_each_is_judged_from_its_own_end(joined, names, at_step):
+    forward, back = two_directions(names=names)
+    if at_step is None:
+        loss = JOINED[joined](forward[19], back[0])
+    else:
+        with tg.step(at_step):
+            loss = JOINED[joined](forward[19], back[0])
+    found = tg.diagnose(loss)
+    if names[0] != names[1]:
+        for name, states, end in ((names[0], forward, 19), (names[1], back, 0)):
+            wanted = {t: math.log10(np.linalg.norm(tg.grad(loss, h))) for t, h in states.items() if t != end}
+            assert {t: found.by_name[name][t] for t in wanted} == pytest.approx(wanted, rel=1e-9)
+    change = math.log10(np.linalg.norm(tg.grad(loss, back[19])) / np.linalg.norm(tg.grad(loss, back[0])))
+    assert found.verdict == "vanishing"
+    assert math.log10(found.factor) * 19 == pytest.approx(change, rel=1e-9)
+    assert found.sentences[0].startswith(f"Backward in time, in {names[1]}: The gradient vanishes: from step 0 back to")
+    assert found.sentences[1].startswith(f"Forward in time, in {names[0]}: The gradient vanishes: from step 19 back to")
+    assert "exactly 0" not in str(found)
+    assert "last loss" not in str(found)
+    assert "adds up" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("backward", "size", "steps", "verdicts"),
+    [
+        (0.05, 0.1, 20, ("vanishing", "healthy")),
+        (1.0, 0.1, 20, ("healthy", "healthy")),
+        (3.0, 0.1, 20, ("vanishing", "healthy")),
+        (1.2, 1e-9, 100, ("exploding", "vanishing")),  # 1.08 and 0.9 a step, where tanh is a line
+    ],
+)
+def test_what_one_direction_does_is_not_hidden_by_the_other(backward, size, steps, verdicts):
+    forward, back = two_directions(backward, size, steps)
+    found = tg.diagnose(JOINED["side by side"](forward[steps - 1], back[0]))
+    said = {"vanishing": "The gradient vanishes", "healthy": "The gradient is healthy", "exploding": "The gradient exp"}
+    assert found.verdict == verdicts[0]
+    assert any(sentence.startswith(f"Backward in time, in hb: {said[verdicts[0]]}") for sentence in found.sentences)
+    assert any(sentence.startswith(f"Forward in time, in hf: {said[verdicts[1]]}") for sentence in found.sentences)
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_final_states_of_both_directions_are_no_sum_of_losses_and_all_outputs_are(kind, layers):
+    net = kind(2, 4, num_layers=layers, bidirectional=True, rng=0)
+    outputs, final = net(np.random.default_rng(0).normal(size=(20, 2)))
+    h = final[0] if kind is nn.LSTM else final
+    for loss in ((h**2).sum(), sum((part**2).sum() for part in h)):
+        said = tg.diagnose(loss)
+        assert said.verdict == "vanishing"
+        assert {sentence.split(" in time")[0] for sentence in said.sentences[:2]} == {"Forward", "Backward"}
+        assert "layer0_reverse/h" in str(said)
+        assert "last loss" not in str(said)
+        assert "adds up" not in str(said)
+    every = str(tg.diagnose((outputs**2).sum()))
+    assert "That is the gradient of the last loss, at step 19, alone" in every
+    assert "That is the gradient of the last loss, at step 0, alone" in every
+    assert "adds up the losses of several steps" in every
+
+
+@pytest.mark.parametrize("together", ["a list", "a sum"])
+def test_losses_at_every_step_of_both_directions_do_not_hide_that_each_vanishes(together):
+    forward, back = two_directions()
+    each = [(np.concatenate([forward[t], back[t]]) ** 2).sum() for t in range(20)]
+    ends = tg.diagnose((forward[19] ** 2).sum() + (back[0] ** 2).sum())
+    found = tg.diagnose(each if together == "a list" else sum(each))
+    assert (found.verdict, found.factor) == ("vanishing", pytest.approx(ends.factor, rel=1e-9))
+
+
+def test_by_name_is_the_whole_gradient_where_one_direction_reads_the_other():
+    """To a state of a first layer it gets by both ways through time, wherever the second layer reads it."""
+    forward, back = two_directions(1.0)
+    w, up = tg.Tensor(np.eye(2) * 0.7, requires_grad=True), tg.Tensor(np.zeros(2))
+    for t in range(20):
+        with tg.step(t):
+            up = np.tanh(w @ up + forward[t] + back[t]).named("up")
+    loss = up.sum()
+    found = tg.diagnose(loss)
+    for t in range(1, 20):
+        crosses = tg.vjp(back[t - 1], back[t], tg.grad(loss, back[t - 1]))
+        assert found.by_name["hb"][t] == pytest.approx(math.log10(np.linalg.norm(crosses)), rel=1e-9)
+    assert found.verdict == "vanishing"
+    assert found.sentences[0].startswith("The gradient vanishes: from step 19 back to step 0")
+    assert "To hb it gets only by paths that go both ways through time" in str(found)
+
+
+def test_an_output_that_a_later_step_reads_is_no_state_and_leads_on_to_both_directions():
+    forward, back = two_directions()
+    with tg.step(10):
+        y = (forward[10] + back[10]).named("y")
+    with tg.step(12):
+        z = y * y
+    for loss in (z.sum(), (y * y).sum()):
+        found = tg.diagnose(loss)
+        assert found.verdict == "vanishing"
+        assert {said.split(" in time")[0] for said in found.sentences[:2]} == {"Forward", "Backward"}
+        change = np.linalg.norm(tg.grad(loss, back[19])) / np.linalg.norm(tg.grad(loss, back[11]))
+        backward = math.log10(change) / 8
+        assert found.factor < 0.5
+        assert math.log10(found.factor) == pytest.approx(backward, abs=0.2)
+        assert "To y" not in str(found)
+
+
+def test_the_ledger_of_a_weight_of_both_directions_says_that_its_lags_are_those_of_one_end():
+    w = tg.Tensor(np.eye(2) * 0.9, requires_grad=True)
+    forward, back = two_directions(w=w)
+    ends = JOINED["side by side"](forward[19], back[0])
+    (warning,) = tg.trace_gradient(ends, to=w).ledger().warnings
+    assert "at steps 0 and 19, and all lags are counted from step 19" in warning
+    assert not tg.trace_gradient(forward[19].sum(), to=w).ledger().warnings
+    (warning,) = tg.trace_gradient(forward[19].sum() + forward[7].sum(), to=w).ledger().warnings
+    assert "adds up the losses of several steps" in warning
+
+
+@pytest.mark.parametrize("part", [slice(-1, None), slice(0, 1)])
+def test_a_slice_of_all_outputs_is_a_loss_of_its_own_steps(part):
+    net = nn.RNN(2, 4, bidirectional=True, rng=0)
+    outputs, _ = net(np.random.default_rng(0).normal(size=(20, 2)))
+    one, sliced = (tg.diagnose((picked**2).sum()) for picked in (outputs[part.start], outputs[part]))
+    assert (sliced.verdict, sliced.factor) == (one.verdict, pytest.approx(one.factor, rel=1e-12))
+    left_out = "layer0_reverse/h" if part.start else "layer0/h"
+    assert f"To {left_out} no gradient gets: it is exactly 0 there." in sliced.sentences
 
 
 def test_no_path_exactly_0_underflow_overflow_and_not_a_number_are_said_in_different_words():

@@ -11,10 +11,11 @@ import numpy as np
 
 from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor, seed_of
+from .directions import FORWARD, Key
 from .oversights import states_not_handed_on, warnings_about
 from .reading import LOOP
 from .recurrence import Gate, gates_of, recurrent_weights
-from .way_back import Logs, Point, WayBack, way_back
+from .way_back import Logs, Point, Way, WayBack, way_back
 from .zeros import zeros
 
 MUCH = 2.0  # decades: by a factor of 100 the gradient may change, over the whole way, and still be called healthy
@@ -52,8 +53,11 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
     is both; else "healthy". It is about this length: at one and the same factor a step, 5 steps may be healthy while
     500 are not. A state without a name is not known at the last step itself: the way then begins at the step before.
 
-    Where there are losses at several steps, in a list or in a sum, it is that of the last: the others send gradient of
-    their own into every step, which would hide how that of each fades.
+    Of a bidirectional network each direction is judged by its own way back, from its own end and along its own states
+    alone; the verdict is the worse of the two, and comes first.
+
+    Where there are losses at several steps, in a list or in a sum, it is that of the last of each direction: the others
+    send gradient of their own into every step, which would hide how that of each fades.
     """
     losses = tuple(loss) if isinstance(loss, (list, tuple)) else (loss,)
     for one in losses:
@@ -66,14 +70,19 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
     if not way.entering:
         verdict = "one step" if steps in ([], [0]) else "broken"
         return Diagnosis(verdict, math.nan, {}, {}, (_why_nothing_crosses(steps),))
-    verdict, factor, sentences = _judged(way.points, order, losses)
+    judged = sorted((_of_one_way(one, order, losses, way.summed) for one in way.ways), key=_how_bad)
+    verdict, factor = judged[0][:2]
+    sentences = [
+        f"{_direction(one)}{said}" if len(way.ways) > 1 else said
+        for *_, said_of_it, one in judged
+        for said in said_of_it
+    ]
     if verdict != "not finite":
         half_broken, gates = states_not_handed_on(order), gates_of(order)
         sentences = [
             *half_broken,
             *sentences,
-            *_out_of_range(way.points, losses[0].dtype),
-            *_others(way),
+            *_elsewhere(way),
             *_along(way),
             *_cut(steps),
             *map(str, gates),
@@ -81,6 +90,35 @@ def diagnose(loss: Tensor | Sequence[Tensor]) -> Diagnosis:
             *(f"Warning: {sentence}" for sentence in warnings_about(order, losses)),
         ]
     return Diagnosis(verdict, factor, way.entering, way.by_name, tuple(sentences))
+
+
+Judged = tuple[str, float, list[str], Way]
+
+
+def _of_one_way(way: Way, order: dict[int, Any], losses: tuple[Tensor, ...], summed: bool) -> Judged:
+    """The verdict, the factor and the sentences on the states of one direction."""
+    verdict, factor, sentences = _judged(way.points, order, losses)
+    if verdict != "not finite":
+        sentences += [*_out_of_range(way.points, losses[0].dtype), *_others(way, summed)]
+    return verdict, factor, sentences, way
+
+
+def _how_bad(judged: Judged) -> tuple[int, float]:
+    """The worst comes first, and of two that vanish, or explode, the faster."""
+    verdict, factor = judged[:2]
+    worst_first = ("not finite", "zero", "exploding", "vanishing", "healthy", "one step")
+    return worst_first.index(verdict), 0.0 if math.isnan(factor) else -factor if verdict == "exploding" else factor
+
+
+def _direction(way: Way) -> str:
+    """Which states a sentence is about."""
+    names = sorted({_path(key) for key in way.states})
+    return f"{'Forward' if way.direction == FORWARD else 'Backward'} in time, in {', '.join(names)}: "
+
+
+def _path(key: Key) -> str:
+    name, scope = key
+    return f"{scope}/{_called(name or '_')}".lstrip("/")
 
 
 def _judged(way: list[Point], order: dict[int, Any], losses: tuple[Tensor, ...]) -> tuple[str, float, list[str]]:
@@ -199,10 +237,23 @@ def _cut(steps: list[int]) -> list[str]:
     return [f"No step before {steps[0]} leads to the loss: was the state detached there?"]
 
 
-def _others(way: WayBack) -> list[str]:
-    if not way.others:
+def _others(way: Way, summed: bool) -> list[str]:
+    if not way.others and not summed:
         return []
     return [f"That is the gradient of the last loss, at step {way.last}, alone: those of other steps would hide it."]
+
+
+def _elsewhere(way: WayBack) -> list[str]:
+    """States that have no way of their own: below the other direction of a bidirectional layer, or not read."""
+    said = (
+        (False, "To {} no gradient gets: it is exactly 0 there."),
+        (True, "To {} it gets only by paths that go both ways through time, of which the verdict says nothing."),
+    )
+    return [
+        sentence.format(", ".join(sorted(_path(key) for key, there in way.elsewhere.items() if there is some)))
+        for some, sentence in said
+        if some in way.elsewhere.values()
+    ]
 
 
 def _along(way: WayBack) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..engine.sweep import describe
 from ..engine.tensor import Tensor
 from .automaton import crosses
+from .directions import Edge, Key, directions_of, key_of, led_to_by, others_than
 
 
 def last_steps(order: dict[int, Any], latest: Callable[[Iterable[int]], int] = max) -> dict[int, int]:
@@ -43,11 +44,38 @@ def _no_steps(order: dict[int, Any]) -> list[str]:
 def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
     """One loss that reads many steps hides the lags: it has one step, they have many."""
     carried = any(is_running_sum(x, node) for node in order.values() for x in node.inputs if x.index in order)
+    directions = _led_to(order)
     for loss in losses:
-        if carried or len(steps_read(order, loss)) > 1:
+        if carried or (len(steps_read(order, loss)) > 1 and not _reads_two_ends(order, loss, directions)):
             return [
                 f"{describe(loss)}, adds up the losses of several steps, and its lags are counted from the last of "
                 "them. To count each from its own step, pass the list of losses: tg.trace_gradient(losses, to=...)."
+            ]
+    return []
+
+
+def _led_to(order: dict[int, Any]) -> list[set[int]]:
+    """For each direction of time, what its states lead to."""
+    directions = directions_of(order)
+    return [led_to_by(order, edges, others_than(way, directions)) for way, edges in directions.items()]
+
+
+def _reads_two_ends(order: dict[int, Any], loss: Tensor, directions: Sequence[set[int]]) -> bool:
+    """Whether it reads one step of each direction of a bidirectional network, such as the last of each."""
+    read = [{reading.step for reading in readings_of(order, loss, led)} for led in directions]
+    return len(read) == 2 and all(len(steps) <= 1 for steps in read)
+
+
+def lags_of_two_ends(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
+    """A sentence on a loss that reads forward states and backward ones, each at their own end: it has one step."""
+    directions = _led_to(order)
+    for loss in losses:
+        steps = steps_read(order, loss)
+        if len(steps) > 1 and _reads_two_ends(order, loss, directions):
+            return [
+                f"{describe(loss)}, reads states that go forward in time and states that go backward, at steps "
+                f"{min(steps)} and {max(steps)}, and all lags are counted from step {max(steps)}: those of what goes "
+                "backward are not how far it has come."
             ]
     return []
 
@@ -64,6 +92,25 @@ def steps_read(order: dict[int, Any], loss: Tensor) -> set[int]:
         return {loss.place.step} if loss.index in order else set()
     read = {x.place.step for node in after_the_loop(order, loss) for x in node.inputs if x.index in order}
     return read - {None}
+
+
+class Reading(NamedTuple):
+    """Where a loss takes up the results of a step: by which edge; None for a loss that is itself at the step."""
+
+    step: int
+    edge: Edge | None
+
+
+def readings_of(order: dict[int, Any], loss: Tensor, among: set[int]) -> list[Reading]:
+    """Those of what is among these, and so of a direction: see `led_to_by`."""
+    if loss.place.step is not None:
+        return [Reading(loss.place.step, None)] if loss.index in among else []
+    return [
+        Reading(x.place.step, (node.index, slot))
+        for node in after_the_loop(order, loss)
+        for slot, x in enumerate(node.inputs)
+        if x.index in among and x.place.step is not None
+    ]
 
 
 def after_the_loop(order: dict[int, Any], loss: Tensor) -> list[Any]:
@@ -108,9 +155,6 @@ def _bridges_outside_steps(order: dict[int, Any]) -> list[str]:
     ]
 
 
-Key = tuple[str | None, str]  # the name and the scope of a landmark
-
-
 def states_not_handed_on(order: dict[int, Any]) -> list[str]:
     """A sentence for each of two states, such as h and c, that is made anew at every step and read at none, where each
     step reads the same initial tensor in its place, while the gradient crosses time in the other.
@@ -120,7 +164,7 @@ def states_not_handed_on(order: dict[int, Any]) -> list[str]:
     the weights are multiplied by, as in W @ h0, beside h = (o * c.tanh()).named("h"). A gate or an output is neither.
     """
     first = min((node.born for node in order.values() if node.place.step is not None), default=0)
-    crossing = {_key(x) for node in order.values() for x in node.inputs if x.index in order and crosses(x, node)}
+    crossing = {key_of(x) for node in order.values() for x in node.inputs if x.index in order and crosses(x, node)}
     found: dict[Key, Any] = {}
     if crossing:
         found = _in_a_gated_sum(order, first, crossing) | _behind_weights(order, first, crossing)
@@ -132,10 +176,6 @@ def states_not_handed_on(order: dict[int, Any]) -> list[str]:
     ]
 
 
-def _key(node: Any) -> Key:
-    return node.name, node.place.scope
-
-
 def _is_initial(x: Any, first: int) -> bool:
     """Whether it is from outside any step, and not made of what the steps gave."""
     return x.place.step is None and (x.primitive is None or x.born < first)
@@ -145,8 +185,8 @@ def _in_a_gated_sum(order: dict[int, Any], first: int, crossing: set[Key]) -> di
     """By landmark: the one tensor that is the old part of it at every step, where it is made at two or more."""
     old: dict[Key, list[Any]] = {}
     for node in order.values():
-        if node.name is not None and node.place.step is not None and node.primitive and _key(node) not in crossing:
-            old.setdefault(_key(node), []).append(_old_part(node, first))
+        if node.name is not None and node.place.step is not None and node.primitive and key_of(node) not in crossing:
+            old.setdefault(key_of(node), []).append(_old_part(node, first))
     return {
         key: parts[0]
         for key, parts in old.items()
@@ -181,16 +221,16 @@ def _behind_weights(order: dict[int, Any], first: int, crossing: set[Key]) -> di
         if node.place.step is None or node.primitive is None:
             continue
         steps.setdefault(node.place.scope, set()).add(node.place.step)
-        if node.index in leads or _key(node) in crossing:
+        if node.index in leads or key_of(node) in crossing:
             leads.update(x.index for x in node.inputs if x.place.step == node.place.step)
         for x in _constants_before_weights(node, first):
             read.setdefault((x.index, node.place.scope), (x, set()))[1].add(node.place.step)
     always = [(x, scope) for (_, scope), (x, at) in read.items() if len(at) > 1 and at == steps[scope]]
     return {
-        _key(node): x
+        key_of(node): x
         for node in order.values()
         if node.name is not None and node.primitive is not None and node.primitive.name == "multiply"
-        if node.place.step is not None and node.index not in leads and _key(node) not in crossing
+        if node.place.step is not None and node.index not in leads and key_of(node) not in crossing
         for x, scope in always
         if x.shape == node.shape and scope == node.place.scope
     }

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from ..engine.sweep import sweep, tape
 from ..engine.tensor import Tensor
 from .automaton import crosses
+from .directions import FORWARD, Edge, Key, directions_of, key_of, led_to_by, others_than
 from .measure import norms_over
-from .oversights import after_the_loop, is_running_sum, last_steps
+from .oversights import after_the_loop, is_running_sum, readings_of
 from .scaled import Scaled, added, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
@@ -29,80 +30,174 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True)
-class WayBack:
-    """The gradient of the loss at the last step, on its way to all that it gets to.
+class Way:
+    """The gradient of the last loss that states of one direction lead to, on its way along that direction alone.
 
-    points: nearest first, and |dL/ds_last| before all, where the state has a name by which it is known there. Where
-    the way leads in both directions of time, at each lag the larger of the two.
-    entering: by step t, log10 of the norm of what flows into step t from other steps. by_name: the same, by the
-    landmark in which it crosses. others: whether there are losses at other steps, which were left out.
+    direction: of the states; the gradient goes against it. last: the step of that loss. states: those that cross.
+    points: nearest first, and |dL/ds| at the last step before all, where the state has a name by which it is known
+    there. others: whether there are losses at other steps, which were left out.
+    """
+
+    direction: int
+    last: int
+    states: set[Key]
+    points: list[Point]
+    others: bool
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """The gradient of the last loss, on its way to all that it gets to.
+
+    ways: one for each direction whose states lead to a loss; in a bidirectional network two. entering: by step t, log10
+    of the norm of what flows into step t from other steps, whatever the way. by_name: the same, by the landmark in
+    which it crosses. elsewhere: the states that are on none of the ways, and whether any gradient gets there.
+    summed: whether a running sum of losses goes from step to step, of which only the last was taken.
+    """
+
+    ways: list[Way]
+    entering: Logs
+    by_name: dict[str, Logs]
+    elsewhere: dict[Key, bool]
+    summed: bool
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where the way of one direction begins.
+
+    last: the step. seeds: of the losses there. read, left_out: the edges by which sums of losses read that step, and
+    others. others: whether there are losses at others.
     """
 
     last: int
-    points: list[Point]
-    entering: Logs
-    by_name: dict[str, Logs]
+    seeds: dict[int, Array]
+    read: set[Edge]
+    left_out: set[Edge]
     others: bool
 
 
 def way_back(order: dict[int, Any], losses: tuple[Tensor, ...]) -> WayBack:
     """Of the last loss alone. order: the tape that leads to the losses; exact also far below the smallest number."""
-    latest = max if _leads_forward(order) else min  # a network that only runs backwards ends at its first step
-    ends = last_steps(order, latest)
-    last = latest((ends[loss.index] for loss in losses if loss.index in ends), default=-1)
+    directions, sums, unread = directions_of(order), _running_sums(order), _unread(order, losses)
+    others = {way: sums | others_than(way, directions) for way in directions}
+    starts = {
+        way: _start(order, losses, way, led_to_by(order, edges, others[way]), unread)
+        for way, edges in directions.items()
+    }
+    ways: list[Way] = []
     seeds: dict[int, Array] = {}
-    for loss in losses:
-        if ends.get(loss.index, -1) == last:
-            seeds[loss.index] = seeds.get(loss.index, 0.0) + np.ones((1, *loss.shape), loss.dtype)
-    left_out = _from_other_losses(order, losses, last)
-    arrived = _arrived(order, seeds, left_out)
-    at: dict[int, list[float]] = {}
-    by_name: dict[str, dict[int, list[float]]] = {}
+    arrived: dict[int, float] = {}
+    for way, start in starts.items():
+        if start.seeds:
+            shut = others[way] | start.left_out
+            arrived = _arrived(order, start.seeds, shut, directions[way])
+            ways.append(_way(order, way, start, arrived, shut, len(directions) > 1))
+            seeds |= start.seeds
+    if len(directions) > 1:
+        read = set().union(*(start.read for start in starts.values()))
+        left_out = set().union(*(start.left_out for start in starts.values())) - read
+        arrived = _arrived(order, seeds, sums | left_out, None)
+    by_name: dict[str, dict[int, float]] = {}
     for index, log in sorted(arrived.items()):
-        step, name = order[index].place.step, order[index].name or "_"
-        at.setdefault(step, []).append(log)
-        by_name.setdefault(name, {}).setdefault(step, []).append(log)
-    entering = _together(at)
-    states = {(order[index].name, order[index].place.scope) for index in arrived if order[index].name}
+        by_name.setdefault(order[index].name or "_", {})[index] = log
+    elsewhere: dict[Key, bool] = {}
+    handed_on = {order[index].inputs[slot].index for edges in directions.values() for index, slot in edges}
+    for index, log in arrived.items():
+        key = key_of(order[index])
+        if index in handed_on and not any(key in one.states for one in ways):
+            elsewhere[key] = elsewhere.get(key, False) or log != -math.inf
     return WayBack(
-        last,
-        _points(last, entering, _at_the_last_step(order, seeds, states, last, left_out)),
-        entering,
-        {name: _together(found) for name, found in by_name.items()},
-        bool(left_out) or len(seeds) < len({loss.index for loss in losses}),
+        ways,
+        _by_step(order, arrived),
+        {name: _by_step(order, found) for name, found in by_name.items()},
+        elsewhere,
+        bool(sums),
     )
 
 
-def _leads_forward(order: dict[int, Any]) -> bool:
-    edges = ((x, node) for node in order.values() for x in node.inputs if x.index in order and crosses(x, node))
-    return any(x.place.step < node.place.step for x, node in edges)
-
-
-def _from_other_losses(order: dict[int, Any], losses: tuple[Tensor, ...], last: int) -> set[tuple[int, int]]:
-    """The edges (consumer, slot) by which a sum of losses reads other steps than the last."""
-    outside = {node.index for loss in losses for node in after_the_loop(order, loss)}
-    into_others, carried, states = set(), set(), False
+def _running_sums(order: dict[int, Any]) -> set[Edge]:
+    """The edges by which a sum of losses goes from step to step; none, if what looks like one is the only state."""
+    carried, states = set(), False
     for node in order.values():
         for slot, x in enumerate(node.inputs):
-            if x.index not in order:
-                continue
-            if node.index in outside and x.place.step not in (None, last):
-                into_others.add((node.index, slot))
-            elif is_running_sum(x, node):
+            if x.index in order and is_running_sum(x, node):
                 carried.add((node.index, slot))
-            else:
+            elif x.index in order:
                 states = states or crosses(x, node)
-    return into_others | carried if states else into_others  # or what looks like a sum is the only state there is
+    return carried if states else set()
 
 
-def _arrived(order: dict[int, Any], seeds: dict[int, Array], left_out: set[tuple[int, int]]) -> dict[int, float]:
-    """By the index of a state that is entered from other steps: log10 of the norm of what comes from there."""
+def _unread(order: dict[int, Any], losses: tuple[Tensor, ...]) -> set[Edge]:
+    """The edges by which losses take up steps of which they use nothing, such as those that a slice of all outputs
+    leaves out; none, if they use nothing of any."""
+    outside = {node.index: node for loss in losses for node in after_the_loop(order, loss)}
+    taken_up = {x.index: x for node in outside.values() for x in node.inputs if x.index in order}
+    read, unread = False, set()
+
+    def note(consumer: Any, slot: int, part: Array) -> Array | None:
+        nonlocal read
+        if consumer.inputs[slot].index in outside:
+            return part
+        if part.any():
+            read = True
+        else:
+            unread.add((consumer.index, slot))
+        return None
+
+    seeds = {loss.index: np.ones(loss.shape, loss.dtype) for loss in losses if loss.index in outside}
+    sweep(dict(sorted((outside | taken_up).items())), seeds, (), dict.fromkeys(outside, note))
+    return unread if read or len(seeds) < len({loss.index for loss in losses}) else set()
+
+
+def _start(
+    order: dict[int, Any], losses: tuple[Tensor, ...], direction: int, led: set[int], unread: set[Edge]
+) -> _Start:
+    """Of the last of the steps at which losses read what a direction leads to; without seeds where none does."""
+    readings = [(loss, read) for loss in losses for read in readings_of(order, loss, led) if read.edge not in unread]
+    latest = max if direction == FORWARD else min
+    last = latest((reading.step for _, reading in readings), default=-1)
+    ends = {id(loss): loss for loss, reading in readings if reading.step == last}
+    seeds: dict[int, Array] = {}
+    for loss in losses:
+        if id(loss) in ends:
+            seeds[loss.index] = seeds.get(loss.index, 0.0) + np.ones((1, *loss.shape), loss.dtype)
+    read, left_out = (
+        {reading.edge for _, reading in readings if reading.edge and (reading.step == last) is wanted}
+        for wanted in (True, False)
+    )
+    return _Start(last, seeds, read, left_out, any(reading.step != last for _, reading in readings))
+
+
+def _way(
+    order: dict[int, Any], direction: int, start: _Start, arrived: dict[int, float], shut: set[Edge], two: bool
+) -> Way:
+    latest = max if direction == FORWARD else min
+    begin = latest([start.last, *(order[index].place.step for index in arrived)]) if two else start.last
+    states = {key_of(order[index]) for index in arrived}
+    first = _at_the_last_step(order, start.seeds, {key for key in states if key[0]}, begin, shut)
+    return Way(direction, begin, states, _points(begin, _by_step(order, arrived), first), start.others)
+
+
+def _by_step(order: dict[int, Any], arrived: dict[int, float]) -> Logs:
+    at: dict[int, list[float]] = {}
+    for index, log in arrived.items():
+        at.setdefault(order[index].place.step, []).append(log)
+    return _together(at)
+
+
+def _arrived(
+    order: dict[int, Any], seeds: dict[int, Array], shut: set[Edge], among: set[Edge] | None
+) -> dict[int, float]:
+    """By the index of a state that is entered from other steps, by these edges or by any: log10 of the norm of what
+    comes from there."""
     parts: dict[int, list[Scaled]] = {}
 
     def cross(consumer: Any, slot: int, part: Scaled) -> Scaled:
-        if (consumer.index, slot) in left_out:
+        edge = consumer.index, slot
+        if edge in shut:
             return np.zeros_like(part[0]), part[1]
-        if crosses(consumer.inputs[slot], consumer):
+        if (among is None or edge in among) and crosses(consumer.inputs[slot], consumer):
             parts.setdefault(consumer.inputs[slot].index, []).append(part)
         return part
 
@@ -113,9 +208,9 @@ def _arrived(order: dict[int, Any], seeds: dict[int, Array], left_out: set[tuple
 def _at_the_last_step(
     order: dict[int, Any],
     seeds: dict[int, Array],
-    states: set[tuple[str | None, str]],
+    states: set[Key],
     last: int,
-    left_out: set[tuple[int, int]],
+    shut: set[Edge],
 ) -> float | None:
     """log10 of |dL/ds_last|; None where nothing there is called like a state that crosses.
 
@@ -128,7 +223,7 @@ def _at_the_last_step(
     walls = {x.index for x in there}
 
     def straight(consumer: Any, slot: int, part: Array) -> Array | None:
-        on = consumer.index in walls or (consumer.index, slot) in left_out or crosses(consumer.inputs[slot], consumer)
+        on = consumer.index in walls or (consumer.index, slot) in shut or crosses(consumer.inputs[slot], consumer)
         return None if on else part
 
     near = tape([order[index] for index in seeds], there)
@@ -143,7 +238,7 @@ def _points(last: int, entering: Logs, start: float | None) -> list[Point]:
         lag = abs(last - step)
         if lag not in points or not log <= points[lag].log:
             points[lag] = Point(lag, step, log)
-    if start is not None:
+    if start is not None and (0 not in points or start != -math.inf):
         points[0] = Point(0, last, start)
     return [points[lag] for lag in sorted(points)]
 
