@@ -19,7 +19,8 @@ Array = npt.NDArray[Any]
 def connectivity(outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> Array:
     """The norms |d outputs[t'] / d inputs[t]|, (outputs, inputs), all in one backward sweep; nan where no path leads.
 
-    They are plain numbers: a 0 may have underflowed, an inf overflowed. `tg.trace_gradient(output, to=x).log10_norms()`
+    They are plain numbers: a 0 may have underflowed, and so may any below the smallest normal number of their dtype,
+    1.2e-38 in float32; an inf may have overflowed. `tg.trace_gradient(output, to=x).log10_norms()`
     tells.
 
     outputs: one number each, such as the logit of the target at each step. inputs: the tensor at each step.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..engine.sweep import AtEdge, sweep
 from .automaton import Paths
-from .measure import is_beyond, magnitude, norms_over, percent, shares_of
+from .measure import has_a_norm, magnitude, norms_over, percent, shares_of
 from .scaled import Scaled, log10_of, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
@@ -21,8 +21,8 @@ class Use:
     """One edge from the source, and what it contributes to the gradient.
 
     consumer: the index of the operation's result. slot: which of its inputs. operation, scope, step, name: of the
-    consumer. gradient: of the source's shape. share: signed; nan where the whole gradient is exactly 0. log10: of the
-    norm, where that is 0 or not finite: -inf where it is exactly 0.
+    consumer. gradient: of the source's shape. share: signed; nan where the whole gradient has no shares. log10: of
+    the norm, where that is beyond the range of numbers: -inf where it is exactly 0.
     """
 
     consumer: int
@@ -39,9 +39,8 @@ class Use:
     def __str__(self) -> str:
         where = "outside any step" if self.step is None else f"step {self.step}"
         where = f"{where}, {self.scope}" if self.scope else where
-        share = percent(self.share, self.log10 if self.norm == 0 else None)
-        size = magnitude(self.norm, self.log10)
-        return f"{self.operation}, slot {self.slot} ({where}): share {share}, norm {size}"
+        size = magnitude(self.norm, self.log10, self.gradient.dtype)
+        return f"{self.operation}, slot {self.slot} ({where}): share {percent(self.share, self.log10)}, norm {size}"
 
     __repr__ = __str__
 
@@ -62,7 +61,7 @@ def uses_one_by_one(paths: Paths, whole: Array) -> list[Use]:
     found.sort(key=lambda use: (use[0].index, use[1]))
     parts = np.stack([part for _, _, part in found]) if found else np.empty((0, *whole.shape))
     norms = norms_over(parts, 1).tolist()
-    logs = _log10_by_use(paths) if any(map(is_beyond, norms)) else {}
+    logs = _log10_by_use(paths) if not all(map(has_a_norm, parts)) else {}
     measured = zip(found, norms, shares_of(parts, whole).tolist(), strict=True)
     return [
         Use(
@@ -75,7 +74,7 @@ def uses_one_by_one(paths: Paths, whole: Array) -> list[Use]:
             gradient=part,
             norm=norm,
             share=share,
-            log10=logs[c.index, slot] if is_beyond(norm) else None,
+            log10=None if has_a_norm(part) else logs[c.index, slot],
         )
         for (c, slot, part), norm, share in measured
     ]

@@ -21,7 +21,7 @@ from ..engine.sweep import describe
 from ..engine.tensor import Tensor
 from .automaton import Paths, crosses
 from .jacobians import State, check_elements, check_no_way_round, jacobian_of_step, partial_jacobian
-from .measure import has_a_norm, magnitude, norms_over, percent, shares_of
+from .measure import has_a_norm, is_beyond, magnitude, norms_over, percent, shares_of
 from .missing import log10_of_whole
 from .oversights import is_running_sum, last_steps, steps_read
 from .scaled import added, log10_norms
@@ -83,7 +83,10 @@ class Explanation:
 
     @property
     def difference(self) -> float:
-        """The norm of (sum of the terms - gradient of the backward sweep), relative to the latter."""
+        """The norm of (sum of the terms - gradient of the backward sweep), relative to the latter; nan where no number
+        holds that."""
+        if self.log10 is not None and self.log10 > -math.inf:
+            return math.nan
         difference, whole = norms_over(np.stack([self.total - self.gradient, self.gradient]), 1)
         return float(difference / whole) if whole else float(difference)
 
@@ -250,7 +253,7 @@ def _rows(e: Explanation) -> Iterable[tuple[str, ...]]:
                 magnitude(term.state_by_source, none),
                 magnitude(term.bound, term.log10_bound),
                 magnitude(term.norm, term.log10),
-                percent(term.share),
+                percent(term.share, term.log10 if is_beyond(term.norm) else None),
                 percent(term.cumulative),
             )
 

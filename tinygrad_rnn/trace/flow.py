@@ -25,11 +25,11 @@ from ..engine.sweep import AtEdge, describe, sweep, tape
 from ..engine.tensor import Tensor, constant, record
 from .automaton import Paths, Reading, crosses, read, uses_on
 from .expression import UNNAMED
-from .measure import percent
+from .measure import has_shares, percent, smallest
 from .missing import why_no_shares
 from .reading import read_route
 from .route import Route, accepts
-from .scaled import Scaled, added, log10_of, moved, sweep_scaled, unscaled
+from .scaled import Scaled, added, log10_of, log10_of_route, moved, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
 Use = tuple[int, int]  # the index of the consumer, and the slot
@@ -94,7 +94,8 @@ class Flow:
 
     shares: by (index of the consumer, slot): signed, 1.0 is the whole gradient. An edge that is not in it lies on no
         path. Empty where the gradient is exactly 0, underflowed or is not finite: then nothing has a share.
-    total: the share that flows in all, 1.0, or that of the route. log10_total: of its size, where it is 0.
+    total: the share that flows in all, 1.0, or that of the route. log10_total: of its size, where it is 0; and
+        where nothing has a share, of the norm of what flows in all: finite where that underflowed or overflowed.
     source: what it is called in reports. source_index, loss_indices: on the tape. route: None stands for all paths.
     norm: of the whole gradient. missing: why nothing has a share of it, in words; empty where there are shares.
     boundaries: what crosses from step to step, in order; an edge over several steps crosses each boundary between.
@@ -142,8 +143,7 @@ def flow_of(paths: Paths, whole: Array, route: Route | None = None) -> Flow:
         reading, accepted = _all_of(paths), lambda _: True
     else:
         reading, accepted = read_route(paths, route), accepts
-    largest = float(np.max(np.abs(whole), initial=0.0))
-    some = 0 < largest < math.inf
+    largest, some = float(np.max(np.abs(whole), initial=0.0)), has_shares(whole)
     found, log10 = _shares(reading, accepted, whole / largest, largest) if some else ({}, {})
     uses = [use for use in _uses(paths) if use in found]
     return Flow(
@@ -157,10 +157,12 @@ def flow_of(paths: Paths, whole: Array, route: Route | None = None) -> Flow:
         boundaries=_boundaries(paths, found, log10),
         missing=why_no_shares(paths, whole),
         log10=log10,
-        log10_total=-math.inf
-        if any(found[use] for use in uses)
-        else max(map(log10.__getitem__, uses), default=-math.inf),
+        log10_total=_log10_total(found, log10, uses) if some else log10_of_route(reading, accepted),
     )
+
+
+def _log10_total(shares: Mapping[Use, float], log10: Mapping[Use, float], uses: list[Use]) -> float:
+    return -math.inf if any(map(shares.__getitem__, uses)) else max(map(log10.__getitem__, uses), default=-math.inf)
 
 
 def share_or_power(share: float, log10: float | None) -> str:
@@ -224,7 +226,9 @@ def _shares(
     shares = {
         use: float(np.vdot(part.value / largest, moves[part.index])) / squared for use, part in contributions.items()
     }
-    zero = {use: contributions[use].index for use, share in shares.items() if share == 0}
+    # A share below the smallest normal number underflowed, as one that came to 0 did.
+    zero = {use: contributions[use].index for use, share in shares.items() if abs(share) < smallest(direction.dtype)}
+    shares |= dict.fromkeys(zero, 0.0)
     if not zero or not any(_is_small(a) for part in contributions.values() for a in (part.value, moves[part.index])):
         return shares, dict.fromkeys(zero, -math.inf)
     ahead = _scaled_tangents(order, arrived.index, back[arrived.index], set(zero.values()))

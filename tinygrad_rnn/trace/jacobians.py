@@ -67,8 +67,11 @@ class StateJacobians:
 
     @cached_property
     def norms(self) -> Array:
-        """The spectral norm of each factor, (steps - 1,): the most by which one step can stretch a change."""
-        return np.asarray(np.linalg.norm(_finite(self.factors), 2, axis=(1, 2)))
+        """The spectral norm of each factor, (steps - 1,), in float64: the most by which one step can stretch a change.
+
+        Of factors in float32 too: products of many norms have to hold as a bound.
+        """
+        return np.asarray(np.linalg.norm(_finite(self.factors).astype(np.float64), 2, axis=(1, 2)))
 
     @cached_property
     def radii(self) -> Array:
@@ -91,17 +94,23 @@ class StateJacobians:
         logistic function. It is the largest *singular value* of w that the theorem is about, not its spectral radius
         (Pascanu, Mikolov and Bengio 2013).
         """
-        sigma = float(np.linalg.norm(w.data if isinstance(w, Tensor) else w, 2))
+        sigma = float(np.linalg.norm(np.asarray(w.data if isinstance(w, Tensor) else w, np.float64), 2))
         norms, lags = self.norms[::-1], np.arange(1, len(self.factors) + 1)
+        mantissas, exponents = _running_products(norms)
         product, scale = np.eye(self.factors.shape[-1])[None], np.zeros(1, np.int64)  # together: product 2^-scale
         exact, log10_exact = [], []
         for factor in self.factors[::-1]:
             product, scale = added([(product @ factor, scale)])
             norm = float(np.linalg.norm(product[0], 2))
-            exact.append(float(np.ldexp(norm, -scale[0])))
+            with np.errstate(over="ignore", under="ignore"):
+                exact.append(float(np.ldexp(norm, -scale[0])))
             log10_exact.append((math.log10(norm) if norm else -math.inf) - int(scale[0]) * math.log10(2))
         with np.errstate(over="ignore", under="ignore", divide="ignore"):
-            sizes = exact, np.cumprod(norms).tolist(), ((sigma * gamma) ** lags.astype(np.float64)).tolist()
+            sizes = (
+                exact,
+                np.ldexp(mantissas, exponents).tolist(),
+                ((sigma * gamma) ** lags.astype(np.float64)).tolist(),
+            )
             logs = log10_exact, np.cumsum(np.log10(norms)).tolist(), (lags * np.log10(sigma * gamma)).tolist()
         return [
             Bound(lag, *three, log10)
@@ -269,6 +278,17 @@ def _finite(jacobians: Array) -> Array:
             "these Jacobians are not finite, so they have no singular values: tg.detect_anomaly() says where from"
         )
     return jacobians
+
+
+def _running_products(norms: Array) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Of the first 1, 2, ... of them: m 2^e, as (m, e); m keeps all its digits where the product itself underflows."""
+    mantissas, exponents = np.ones(len(norms)), np.zeros(len(norms), np.int64)
+    product, exponent = 1.0, 0
+    for k, norm in enumerate(norms.tolist()):
+        product, by = math.frexp(product * norm)
+        exponent += by
+        mantissas[k], exponents[k] = product, exponent
+    return mantissas, exponents
 
 
 def _nothing(consumer: Any, slot: int, part: Any) -> None:

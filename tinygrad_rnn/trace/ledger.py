@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..engine.sweep import describe, sweep
 from .automaton import Paths
-from .measure import is_beyond, magnitude, norms_over, percent, shares_of
+from .measure import has_shares, is_beyond, magnitude, norms_over, percent, shares_of, smallest
 from .missing import log10_of_whole, why_no_shares
 from .oversights import lags_of_two_ends, last_steps, warnings_about
 from .scaled import log10_norms
@@ -63,8 +63,9 @@ class Ledger:
 
     @cached_property
     def shares(self) -> Array:
-        """(losses, columns): <G[tau, i], g> / <g, g>, signed; they add up to 1. All nan where the gradient g is 0."""
-        return shares_of(self.contributions, self.total)
+        """(losses, columns): <G[tau, i], g> / <g, g>, signed; they add up to 1. All nan where the gradient g is 0,
+        underflowed or is not finite."""
+        return shares_of(self.contributions, self.total, self._dtype)
 
     @cached_property
     def log10_norms(self) -> Array:
@@ -81,7 +82,7 @@ class Ledger:
             return why_no_shares(_paths(self.uses), self.total)
         if not np.isfinite(self.total).all():
             return "is not finite"
-        if self.total.any():
+        if has_shares(self.total, self._dtype):
             return ""
         is_zero = log10_of_whole(_paths(self.uses)) == -math.inf
         return "is exactly 0" if is_zero else "is 0 or underflowed (the ledger of the whole source can tell which)"
@@ -103,24 +104,32 @@ class Ledger:
         sums = {lag: sum(self.contributions[at] for at in cells) for lag, cells in by_lag.items()}
         ordered = sorted(sums)
         together = np.stack([sums[lag] for lag in ordered]) if ordered else np.empty((0, *self.total.shape))
-        norms, shares = norms_over(together, 1), shares_of(together, self.total)
+        norms, shares = norms_over(together, 1), shares_of(together, self.total, self._dtype)
         running = np.cumsum(shares)
         return [Lag(lag, *map(float, row)) for lag, *row in zip(ordered, shares, norms, running, strict=True)]
 
     def horizon(self, part: float = 0.99) -> int | None:
         """How many last steps it takes: all lags from there on are together less than 1 - `part` of the gradient.
 
-        Judged by cumulative shares, none of which may leave that margin again; None where the gradient is 0, or is
-        never at a time step.
+        Judged by cumulative shares, none of which may leave that margin again; None where the gradient has no shares,
+        or is never at a time step.
         """
         return horizon_of(self.lags(), part)
 
     def half_life(self) -> float:
         """In how many steps the norm of a contribution halves, by a line through its logarithm against the lag.
 
-        Infinite where norms do not fall; nan where fewer than two lags contribute.
+        Infinite where norms do not fall; nan where fewer than two lags contribute. A lag whose norm is beyond the
+        range of numbers counts by its logarithm, or not at all where it has several contributions.
         """
-        return half_life_of(self.lags())
+        return half_life_of([(at.lag, self._log10_alone(at)) for at in self.lags()])
+
+    def _log10_alone(self, lag: Lag) -> float:
+        """log10 of the norm at a lag; -inf where it is not known."""
+        if not is_beyond(lag.norm, self._dtype):
+            return math.log10(lag.norm)
+        there = (self._lags == lag.lag) & self.connected
+        return float(self.log10_norms[there][0]) if self.is_whole and there.sum() == 1 else -math.inf
 
     def __str__(self) -> str:
         """The ledger by lag, as a table; share first, since norms do not add up."""
@@ -131,8 +140,8 @@ class Ledger:
             share, all_shares = float(self.shares[:, -1].sum()), float(self.shares.sum())
             norm = float(norms_over(self.contributions[:, -1].sum(axis=0)[None], 1)[0])
             at_none = np.broadcast_to([i is None for i in self.steps], self.connected.shape)
-            log10 = self._log10_of(norm, at_none) if is_beyond(norm) else None
-            cells = _written(Lag(-1, share, norm, all_shares), log10, self._norm)
+            log10 = self._log10_of(norm, at_none) if is_beyond(norm, self._dtype) else None
+            cells = _written(Lag(-1, share, norm, all_shares), log10, self._norm, self._dtype)
             lines.append(f"{_row('none', *cells)}   outside the time loop")
         if self.missing:
             lines.append(f"The gradient {self.missing}, so there are no shares.")
@@ -143,18 +152,22 @@ class Ledger:
 
     def written(self, lag: Lag) -> tuple[str, str, str]:
         """The share, the sum of shares and the norm of one of the lags, as reports print them."""
-        log10 = self._log10_of(lag.norm, self._lags == lag.lag) if is_beyond(lag.norm) else None
-        return _written(lag, log10, self._norm)
+        log10 = self._log10_of(lag.norm, self._lags == lag.lag) if is_beyond(lag.norm, self._dtype) else None
+        return _written(lag, log10, self._norm, self._dtype)
 
     def _log10_of(self, norm: float, where: npt.NDArray[np.bool_]) -> float | None:
-        """log10 of what a norm that is 0 or not finite is in truth; None where it is not known.
+        """log10 of what a norm that is beyond the range of numbers is in truth; None where it is not known.
 
         where: (losses, columns), the contributions that it is of.
         """
-        if norm == 0 and self.norms[where].any():
-            return -math.inf  # they cancel
+        if norm < smallest(self._dtype) <= self.norms[where].max(initial=0.0):
+            return math.log10(norm) if norm else -math.inf  # they cancel
         log10 = float(self.log10_norms[where].max())
         return log10 if self.is_whole or log10 == -math.inf else None  # of the whole source, not of some elements
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        return self.uses.source.dtype
 
     @cached_property
     def _norm(self) -> float:
@@ -231,22 +244,28 @@ class StreamingLedger:
 
     def half_life(self) -> float:
         """In how many steps the norm of a contribution halves, as `Ledger.half_life`."""
-        return half_life_of(self.lags())
+        lags, logs = self.lags(), self._log10_by_lag()
+        return half_life_of([(at.lag, logs[at.lag] if at.lag in logs else math.log10(at.norm)) for at in lags])
+
+    def _log10_by_lag(self) -> dict[int, float]:
+        """log10 of the norms at the lags of one loss that are beyond the range of numbers."""
+        tau, dtype = self.loss_steps[0] or 0, self.uses.source.dtype
+        beyond = {at.lag for at in self.lags() if is_beyond(at.norm, dtype)}
+        logs = zip(self.steps, self.log10_norms[0].tolist(), strict=True) if beyond else ()
+        return {tau - i: log10 for i, log10 in logs if i is not None and tau - i in beyond}
 
     def __str__(self) -> str:
         """By lag for one loss; by step of use for several."""
         lines = [*_heading(self)]
         if len(self.loss_steps) == 1:
             lines.append(_row(*LAGS))
-            tau, whole, lags = self.loss_steps[0] or 0, float(norms_over(self.total[None], 1)[0]), self.lags()
-            beyond = any(is_beyond(at.norm) for at in lags)
-            log10 = dict(zip(self.steps, self.log10_norms[0].tolist(), strict=True)) if beyond else {}
-            lines += [_row(str(at.lag), *_written(at, log10.get(tau - at.lag), whole)) for at in lags]
+            whole, logs, dtype = float(norms_over(self.total[None], 1)[0]), self._log10_by_lag(), self.uses.source.dtype
+            lines += [_row(str(at.lag), *_written(at, logs.get(at.lag), whole, dtype)) for at in self.lags()]
         else:
             lines.append(f"{'step':>5} {'share':>11}   of all losses together")
-            zero = ~self.norms.any(axis=0)
-            logs = np.where(zero, self.log10_norms.max(axis=0) if zero.any() else 0.0, -math.inf)
-            shares = zip(self.steps, self.shares.sum(axis=0).tolist(), logs.tolist(), strict=True)
+            lost = self.norms.max(axis=0) < smallest(self.uses.source.dtype)
+            sizes = np.where(lost, self.log10_norms.max(axis=0) if lost.any() else 0.0, -math.inf)
+            shares = zip(self.steps, self.shares.sum(axis=0).tolist(), sizes.tolist(), strict=True)
             lines += [f"{'none' if i is None else i:>5} {percent(share, log10):>11}" for i, share, log10 in shares]
         if self.missing:
             lines.append(f"The gradient {self.missing}, so there are no shares.")
@@ -299,7 +318,7 @@ def streaming_ledger_of(paths: Paths) -> StreamingLedger:
     alone = {i: np.asarray(seed.sum(axis=0) if len(losses) > 1 else seed) for i, seed in seeds.items()}
     whole = sweep(uses.order, alone, [source.index])[source.index]
     shares, norms = np.zeros((2, len(losses), len(uses.steps)))
-    if not whole.any():
+    if not has_shares(whole):
         shares[:] = np.nan
 
     def measure(step: Step, part: Array) -> None:
@@ -333,20 +352,22 @@ def horizon_of(lags: list[Lag], part: float) -> int | None:
     return lags[min(max(outside, default=-1) + 1, len(lags) - 1)].lag + 1
 
 
-def half_life_of(lags: list[Lag]) -> float:
-    falling = [(lag.lag, np.log(lag.norm)) for lag in lags if lag.norm > 0]
+def half_life_of(logs: list[tuple[int, float]]) -> float:
+    """logs: by lag log10 of the norm; one that is not finite does not count."""
+    falling = [(lag, log10) for lag, log10 in logs if math.isfinite(log10)]
     if len(falling) < 2:
         return math.nan
-    at, logs = np.transpose(falling)
-    slope = float(np.polyfit(at, logs, 1)[0])
-    return math.log(2) / -slope if slope < 0 else math.inf
+    at, powers = np.transpose(falling)
+    slope = float(np.polyfit(at, powers, 1)[0])
+    return math.log10(2) / -slope if slope < 0 else math.inf
 
 
-def _written(part: Lag, log10: float | None, whole: float) -> tuple[str, str, str]:
-    """Share, sum of shares and norm. log10: of the norm where that is 0 or not finite. whole: |gradient|."""
+def _written(part: Lag, log10: float | None, whole: float, dtype: Any) -> tuple[str, str, str]:
+    """Share, sum of shares and norm. log10: of the norm where that is beyond the range of numbers of this dtype.
+    whole: |gradient|."""
     lost = part.norm > 0 and 0 < whole < math.inf and part.norm / whole == 0  # the share is too small, the norm is not
-    share = percent(part.share, math.log10(part.norm) if lost else log10 if part.norm == 0 else None)
-    return share, percent(part.cumulative), magnitude(part.norm, log10)
+    share = percent(part.share, math.log10(part.norm) if lost and log10 is None else log10)
+    return share, percent(part.cumulative), magnitude(part.norm, log10, dtype)
 
 
 def _row(at: str, share: str, cumulative: str, norm: str) -> str:

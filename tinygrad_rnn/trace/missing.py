@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .automaton import Paths, read
+from .measure import has_shares
 from .scaled import log10_of_route
 
 
@@ -22,9 +23,9 @@ def why_no_shares(paths: Paths, whole: npt.NDArray[Any]) -> str:
 
     whole: the gradient through all paths.
     """
-    finite = bool(np.isfinite(whole).all())
-    if finite and whole.any():
+    if has_shares(whole, paths.source.dtype):
         return ""
+    finite = bool(np.isfinite(whole).all())
     log10 = log10_of_whole(paths)
     if finite:
         below = f"underflowed: it is about 10^{log10:.0f}, too small for a number"

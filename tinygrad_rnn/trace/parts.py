@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor
 from .automaton import Paths, Reading, split, split_jacobian
-from .measure import has_a_norm, magnitude, norms_over, percent, shares_of
+from .measure import has_a_norm, has_shares, magnitude, norms_over, percent, shares_of
 from .reading import perhaps_meant, read_route, read_routes
 from .route import Route, accepts, checked
 from .scaled import log10_of_route
@@ -44,26 +44,29 @@ class Part:
 
     @property
     def share(self) -> float:
-        """<g_R, g> / <g, g>, signed; the shares of a partition add up to 1. nan where the whole is exactly 0."""
+        """<g_R, g> / <g, g>, signed; the shares of a partition add up to 1. nan where the whole has none."""
         return float(shares_of(self.gradient[None], self.whole)[0])
 
     @property
     def bias(self) -> float:
-        """|g - g_R| / |g|: the error of taking this part for the whole. nan where the whole is exactly 0."""
+        """|g - g_R| / |g|: the error of taking this part for the whole. nan where the whole has no shares."""
+        if not has_shares(self.whole):
+            return math.nan
         missing, whole = norms_over(np.stack([self.whole - self.gradient, self.whole]), 1)
-        return float(missing / whole) if whole else math.nan
+        return float(missing / whole)
 
     @property
     def cosine(self) -> float:
-        """The cosine of the angle between this part and the whole; nan where one of them is exactly 0."""
-        norm = self.norm
-        return float(self.share * norms_over(self.whole[None], 1)[0] / norm) if norm else math.nan
+        """The cosine of the angle between this part and the whole; nan where one of them is 0 or underflowed."""
+        if not has_a_norm(self.gradient):
+            return math.nan
+        return float(self.share * norms_over(self.whole[None], 1)[0] / self.norm)
 
     def __str__(self) -> str:
         if not self.connected:
             return f"{self.route}: no path{self.hint}"
-        share = percent(self.share, self.log10 if self.norm == 0 else None)
-        return f"{self.route}: share {share}, norm {magnitude(self.norm, self.log10)}"
+        size = magnitude(self.norm, self.log10, self.gradient.dtype)
+        return f"{self.route}: share {percent(self.share, self.log10)}, norm {size}"
 
     __repr__ = __str__
 

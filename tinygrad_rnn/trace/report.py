@@ -17,7 +17,7 @@ from .edges import Array
 from .flow import Flow, notes
 from .heaviest import TopPaths
 from .ledger import LAGS, Ledger
-from .measure import is_beyond, magnitude, norms_over, percent
+from .measure import has_a_norm, magnitude, norms_over, percent, smallest
 from .missing import log10_of_whole
 from .parts import Part
 from .spectrum import spectrum_of_shares
@@ -58,7 +58,7 @@ def sections(trace: Answers) -> Iterator[Section]:
     """What there is to say, the most general first."""
     ledger, count = trace.ledger(), trace.count_paths()
     norm = float(norms_over(trace.total[None], 1)[0])
-    size = magnitude(norm, log10_of_whole(trace.paths) if is_beyond(norm) else None)
+    size = magnitude(norm, None if has_a_norm(trace.total) else log10_of_whole(trace.paths), trace.total.dtype)
     yield Section(
         f"Gradient by {ledger.source}",
         (
@@ -67,7 +67,7 @@ def sections(trace: Answers) -> Iterator[Section]:
             "A share is the part of the gradient, with its sign, that comes along certain paths; the shares of all "
             "parts add up to 100 %. Norms do not add up.",
             *(f"Warning: {sentence}" for sentence in ledger.warnings),
-            *(map(str, trace.zeros()[:3]) if not trace.total.any() else ()),
+            *(map(str, trace.zeros()[:3]) if norm < smallest(trace.total.dtype) else ()),
         ),
     )
     flow = trace.flow()
@@ -80,14 +80,18 @@ def sections(trace: Answers) -> Iterator[Section]:
     names = sorted({crossing.name for crossing in flow.crossings})
     for name in names if len(names) > 1 else []:
         parts = trace.by_crossings(name)
-        rows = [(str(k), percent(p.share), magnitude(p.norm, p.log10)) for k, p in enumerate(parts) if p.connected]
+        rows = [
+            (str(k), percent(p.share, p.log10), magnitude(p.norm, p.log10, p.gradient.dtype))
+            for k, p in enumerate(parts)
+            if p.connected
+        ]
         mean = f"A path crosses in {name} {mean_of(parts):.2f} times on average, by share."
         if any(p.share < 0 for p in parts):
             mean += " Some shares are negative, so this may be below 0, or above the most there can be."
         yield _shortened(Section(f"By number of crossings in {name}", (mean,), ("times", "share", "norm"), tuple(rows)))
     if names:
         found = trace.top_paths(5, most_expansions=MOST_EXPANSIONS)
-        top = tuple((str(path), percent(path.share), magnitude(path.norm, path.log10)) for path in found)
+        top = tuple((str(path), *path.written) for path in found)
         rest = (("all others together", percent(found.rest_share), magnitude(found.rest_norm)),)
         proven = "in exact order" if found.gap == 0 else "the heaviest that a short search found"
         yield Section("Heaviest single paths", (f"By where they cross time, {proven}.",), _PATHS, top + rest)

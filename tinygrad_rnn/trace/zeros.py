@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.sweep import AtEdge, describe, sweep
+from .measure import smallest
 
 FLAT = {"relu", "sign", "floor", "ceil", "round", "clip", "maximum", "minimum", "abs", "where"}
 SATURATING = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
@@ -18,7 +19,7 @@ SATURATING = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
 
 @dataclass(frozen=True)
 class Zero:
-    """An edge into which a cotangent that is not 0 flows, and of which nothing comes out.
+    """An edge into which a cotangent that is not 0 flows, and of which nothing comes out, or less than a number holds.
 
     at: the operation. of: the operand that gets nothing. why: in words.
     """
@@ -40,7 +41,7 @@ def zeros(losses: Sequence[Any], order: Mapping[int, Any]) -> list[Zero]:
     found: list[tuple[Any, int]] = []
 
     def note(consumer: Any, slot: int, part: Any) -> Any:
-        if np.any(part):
+        if not np.abs(part).max(initial=0.0) < smallest(part.dtype):
             reached.add(consumer.inputs[slot].index)
         elif consumer.index in reached and len(found) < MOST:
             found.append((consumer, slot))

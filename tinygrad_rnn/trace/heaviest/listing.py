@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ..automaton import Paths, Reading, read
 from ..crossings import by_crossings
 from ..expression import UNNAMED, Letter, quoted
-from ..measure import magnitude, norms_over, percent, shares_of
+from ..measure import is_beyond, magnitude, norms_over, percent, shares_of, smallest
 from ..reading import read_route
 from ..route import Route
 from .factors import Limit
@@ -56,6 +56,12 @@ class TopPath:
     __repr__ = __str__
 
     @property
+    def written(self) -> tuple[str, str]:
+        """The share and the norm, as reports print them."""
+        beyond = self.log10 if is_beyond(self.norm) else None
+        return percent(self.share, beyond), magnitude(self.norm, self.log10)
+
+    @property
     def in_full(self) -> str:
         """Each landmark with its scope and step: layer0/h[3]."""
         marks = zip(self.word, self.steps, self.scopes, strict=True)
@@ -69,10 +75,11 @@ class TopPath:
 class TopPaths:
     """The k heaviest paths, heaviest first, and what they leave.
 
-    rest_norm, rest_share: of the gradient less the listed paths. gap: 0 where the order is proven; else the search
-    stopped at its limit, the listed are the heaviest that it met, and a path that is not listed may weigh up to the
-    last listed weight plus this (in shares, if by share; up to this alone, where fewer than k were met). inf where
-    nothing is known of the others: even the Jacobians, with no expansions, or the bound would be too large.
+    rest_norm, rest_share: of the gradient less the listed paths; a norm that underflowed is 0.
+    gap: 0 where the order is proven; else the search stopped at its limit, the listed are the heaviest that it met, and
+    a path that is not listed may weigh up to the last listed weight plus this (in shares, if by share; up to this
+    alone, where fewer than k were met). inf where nothing is known of the others: even the Jacobians, with no
+    expansions, or the bound would be too large.
     instead: where that bound exceeds the gradient itself, and so proves nothing, what is exact at any size.
     """
 
@@ -101,7 +108,8 @@ class TopPaths:
         for path in self.paths:
             end = f"   to loss {path.loss}" if len(ends) > 1 else ""
             word = path.in_full if alike[str(path), path.loss] > 1 and path.word else str(path)
-            lines.append(f"{percent(path.share):>9} {magnitude(path.norm, path.log10):>10}  {word}{end}")
+            share, norm = path.written
+            lines.append(f"{share:>9} {norm:>10}  {word}{end}")
         if self.all_listed:
             lines.append("There are no other paths.")
         else:
@@ -142,9 +150,10 @@ def top_paths(
     rest = whole - sum((path.gradient for path in listed), np.zeros_like(whole))
     last = found.words[-1][1] if len(found.words) == k else 0.0
     gap = max(found.best_left - last, math.ulp(0.0)) if found.best_left else 0.0  # not 0, though it may underflow
+    rest_norm = float(norms_over(rest[None], 1)[0])
     return TopPaths(
         tuple(listed),
-        float(norms_over(rest[None], 1)[0]),
+        0.0 if rest_norm < smallest(whole.dtype) else rest_norm,
         float(shares_of(rest[None], whole)[0]),
         by,
         gap / size if by == "share" and size else gap,
