@@ -76,7 +76,7 @@ def plot_spectrum(
     corner.set_axis_off()
     lags = np.array(spectrum.lags)
     crossings = np.arange(values.shape[1])
-    words(canvas, axes, x=f"crossings in {name}: how many steps a path crosses in it")
+    words(canvas, axes, x=f"crossings in {name}: how often a path crosses time in it")
     frame(canvas, axes)
     _index_ticks(axes.xaxis, crossings)
     _index_ticks(axes.yaxis, lags)
