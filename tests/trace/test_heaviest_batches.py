@@ -9,9 +9,10 @@ import tinygrad_rnn as tg
 from tests.trace import brute_force
 from tests.trace.test_heaviest import all_words
 from tinygrad_rnn import nn
-from tinygrad_rnn.trace.heaviest import blocks, bounds, ends, factors, listing, segments
+from tinygrad_rnn.trace.heaviest import bounds, ends, factors, listing, segments
 from tinygrad_rnn.trace.heaviest import search as searching
 from tinygrad_rnn.trace.heaviest.factors import Limit
+from tinygrad_rnn.trace.measure import spectral_norms
 
 CELLS = {"RNN": nn.RNNCell, "LSTM": nn.LSTMCell, "GRU": nn.GRUCell}
 
@@ -420,6 +421,6 @@ def test_bounds_beyond_the_range_of_numbers_are_no_error(rows, by):
 
 def test_the_norm_of_what_is_not_finite_bounds_nothing():
     matrix = np.ones((2, 2, 3))
-    assert blocks.block_norms(matrix) == pytest.approx([np.sqrt(6)] * 2)
+    assert spectral_norms(matrix) == pytest.approx([np.sqrt(6)] * 2)
     matrix[1, 0, 2] = np.inf
-    assert blocks.block_norms(matrix)[1] == np.inf
+    assert spectral_norms(matrix)[1] == np.inf

@@ -21,7 +21,7 @@ from ..engine.sweep import describe
 from ..engine.tensor import Tensor
 from .automaton import Paths, crosses
 from .jacobians import State, check_elements, check_no_way_round, jacobian_of_step, partial_jacobian
-from .measure import has_a_norm, is_beyond, magnitude, norms_over, percent, shares_of
+from .measure import has_a_norm, is_beyond, magnitude, norms_over, percent, shares_of, spectral_norms
 from .missing import log10_of_whole
 from .oversights import is_running_sum, last_steps, steps_read
 from .scaled import added, log10_norms
@@ -30,7 +30,7 @@ from .uses import uses_of
 Array = npt.NDArray[Any]
 Format = Literal["text", "markdown", "latex"]
 _ONE = "explain that of one step, tg.trace_gradient(losses[-1], to=...)"
-MOST_ELEMENTS = 50_000_000  # of one d+s_i/dtheta
+MOST_WORK = 1e11  # multiplications, of all factors and their norms
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,14 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
         "explain() is about a state through which all goes from one step to the next; the ledger() needs none",
         paths.losses,
     )
-    if sum(x.size for x in states[steps[-1]]) * source.size > MOST_ELEMENTS:
-        raise ValueError("explain() writes out every factor, which is too much for this model: use a smaller one")
+    size = sum(x.size for x in states[steps[-1]])
+    work = len(steps) * size * size * (size + source.size)
+    if work > MOST_WORK:
+        raise ValueError(
+            f"explain() writes out every factor, {size} by {size} and {size} by {source.size} at each of {len(steps)} "
+            f"steps, which takes about {work:.0e} multiplications. Use a smaller model, fewer steps or a batch of one; "
+            "the ledger() says what each step contributes at any size"
+        )
     by_state = np.hstack(partial_jacobian((loss,), states[steps[-1]]))
     uses = uses_of(paths.losses, source, paths.order)
     logs = dict(zip(uses.steps, log10_norms(uses)[0].tolist(), strict=True))
@@ -152,7 +158,9 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
         contribution = np.ldexp(by_state @ between[0] @ direct, -scale[0]).reshape(source.shape)
         share = float(shares_of(contribution[None], gradient)[0])
         total, cumulative = total + contribution, cumulative + share
-        by_loss, state, by_source = (float(np.linalg.norm(factor, 2)) for factor in (by_state, between[0], direct))
+        by_loss, state, by_source = (
+            float(spectral_norms(np.asarray(factor, np.float64)[None])[0]) for factor in (by_state, between[0], direct)
+        )
         terms.append(
             Term(
                 step=steps[k],

@@ -20,11 +20,13 @@ import numpy.typing as npt
 
 from ..engine.sweep import AtEdge, describe, sweep, tape
 from ..engine.tensor import Tensor
-from .measure import magnitude
+from .measure import magnitude, spectral_norms
 from .scaled import added
 
 Array = npt.NDArray[Any]
 State = tuple[Tensor, ...]
+QUICK = 1e10  # multiplications that nobody waits for who only prints
+MOST_BYTES = 2e9  # of all factors: refused before the machine runs out of memory
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,9 +42,11 @@ class StateJacobians:
 
     def __repr__(self) -> str:
         steps, n = len(self.factors) + 1, self.factors.shape[-1]
-        finite = np.isfinite(self.factors).all()
-        size = f"largest factor norm {self.norms.max():.3g}" if finite else "some are not finite"
-        return f"<Jacobians between {steps} states of {n} elements: {size}>"
+        if not np.isfinite(self.factors).all():
+            size = ": some are not finite"
+        else:
+            size = f": largest factor norm {self.norms.max():.3g}" if steps * n**3 < QUICK else ""
+        return f"<Jacobians between {steps} states of {n} elements{size}>"
 
     def product(self, tau: int, i: int) -> Array:
         """ds_tau/ds_i, (n, n); the identity where tau = i."""
@@ -71,7 +75,7 @@ class StateJacobians:
 
         Of factors in float32 too: products of many norms have to hold as a bound.
         """
-        return np.asarray(np.linalg.norm(_finite(self.factors).astype(np.float64), 2, axis=(1, 2)))
+        return spectral_norms(_finite(self.factors).astype(np.float64))
 
     @cached_property
     def radii(self) -> Array:
@@ -101,7 +105,7 @@ class StateJacobians:
         exact, log10_exact = [], []
         for factor in self.factors[::-1]:
             product, scale = added([(product @ factor, scale)])
-            norm = float(np.linalg.norm(product[0], 2))
+            norm = float(spectral_norms(product)[0])
             with np.errstate(over="ignore", under="ignore"):
                 exact.append(float(np.ldexp(norm, -scale[0])))
             log10_exact.append((math.log10(norm) if norm else -math.inf) - int(scale[0]) * math.log10(2))
@@ -163,7 +167,8 @@ class Bound:
 def state_jacobians(states: Sequence[Tensor | State]) -> StateJacobians:
     """The Jacobians between the states of consecutive steps, one pruned sweep each.
 
-    states: h at each step, or a tuple such as (h, c) at each step, in order of time; batches of one.
+    states: h at each step, or a tuple such as (h, c) at each step, in order of time. All its elements are one state,
+        those of a batch too: most of a Jacobian is zeros then.
     Raises RuntimeError where a state does not depend on the one before it, or where one is a constant; ValueError for
     states of different shapes or without elements, and where paths go round a state, as those through c go round h in
     an LSTM: the state is then (h, c).
@@ -185,6 +190,12 @@ def state_jacobians(states: Sequence[Tensor | State]) -> StateJacobians:
     check_elements(given[0])
     for state in given[:-1]:
         _check_tracked(state)
+    size = sum(x.size for x in given[0])
+    if (len(given) - 1) * size * size * given[0][0].dtype.itemsize > MOST_BYTES:
+        raise MemoryError(
+            f"{len(given) - 1} Jacobians of {size} by {size} numbers are more than {MOST_BYTES / 1e9:g} GB: take a "
+            "batch of one, a smaller model or fewer states"
+        )
     tuples = "pass tuples, such as (h, c) for an LSTM, [(h0, c0), (h1, c1), ...]"
     order = tape(given[-1], [x for state in given for x in state])
     check_no_way_round(order, given, f"The state is everything that leaves a step: {tuples}")

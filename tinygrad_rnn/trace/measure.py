@@ -26,6 +26,25 @@ def norms_over(parts: Array, table_axes: int) -> Array:
     return np.asarray((scale * np.sqrt(np.square(flat / scale).sum(axis=-1, keepdims=True)))[..., 0])
 
 
+def spectral_norms(matrices: Array) -> Array:
+    """The largest singular value of each matrix, (k, n, m) -> (k,): the most by which it stretches a vector.
+
+    The root of the largest eigenvalue of M M', which takes a fraction of the time of a singular value decomposition and
+    is as exact. inf where a number is not finite.
+    """
+    if not matrices.size:
+        return np.zeros(len(matrices))
+    if 1 in matrices.shape[1:]:
+        return norms_over(matrices, 1)
+    largest = np.abs(matrices).max(axis=(1, 2))
+    if not np.isfinite(largest).all():
+        return np.full(len(matrices), np.inf)
+    scaled = matrices / np.where(largest > 0, largest, 1.0)[:, None, None]
+    across = scaled.swapaxes(1, 2)
+    gram = scaled @ across if matrices.shape[1] <= matrices.shape[2] else across @ scaled
+    return np.asarray(largest * np.sqrt(np.linalg.eigvalsh(gram)[:, -1].clip(0.0)))
+
+
 def shares_of(parts: Array, whole: Array, dtype: Any = None) -> Array:
     """<part, whole> / <whole, whole> for each entry of a table of parts, each of the shape of `whole`.
 

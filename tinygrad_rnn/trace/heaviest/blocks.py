@@ -57,23 +57,6 @@ def lengths_in_rows(vectors: Array, rows: int) -> Array:
     return lengths(vectors.reshape((k * rows, n // rows))).reshape((k, rows))
 
 
-def block_norms(matrix: Array) -> Array:
-    """The spectral norm of each block, (blocks,): the most by which it stretches a vector. The root of the largest
-    eigenvalue of M M', which takes a fraction of the time of a singular value decomposition and is as exact. inf where
-    a number is not finite."""
-    if not matrix.size:
-        return np.zeros(len(matrix))
-    if 1 in matrix.shape[1:]:
-        return norms_over(matrix, 1)
-    largest = np.abs(matrix).max(axis=(1, 2))
-    if not np.isfinite(largest).all():
-        return np.full(len(matrix), np.inf)
-    scaled = matrix / np.where(largest > 0, largest, 1.0)[:, None, None]
-    across = scaled.swapaxes(1, 2)
-    gram = scaled @ across if matrix.shape[1] <= matrix.shape[2] else across @ scaled
-    return np.asarray(largest * np.sqrt(np.linalg.eigvalsh(gram)[:, -1].clip(0.0)))
-
-
 def product(left: Array, right: Array) -> Array:
     """left @ right, where both are in blocks; in as many as they share, else in one."""
     if left.ndim == 1:

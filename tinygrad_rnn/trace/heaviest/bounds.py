@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..measure import spectral_norms
 from . import blocks
 from .factors import Factors
 from .segments import Segments, Stop
@@ -37,7 +38,7 @@ class Bounds:
                 of_ways = [self._over(factors.following[stop][x], x) for x in segments.ways[stop].following]
                 if stop in factors.ends:
                     matrix = factors.ends[stop].matrix
-                    of_ways.append((blocks.block_norms(matrix), _row_norms(matrix)))
+                    of_ways.append((spectral_norms(matrix), _row_norms(matrix)))
                 self.norms[stop] = _known(np.max([np.broadcast_to(norms, rows) for norms, _ in of_ways], axis=0))
                 by_element = np.max([each.reshape((rows, states * n)) for _, each in of_ways], axis=0)
                 self.by_element[stop] = _known(by_element)
@@ -66,12 +67,10 @@ class Bounds:
             return sizes.max(axis=1, initial=0.0) * norms, sizes * np.fmin(norms[:, None], by_element)
         if len(matrix) == rows:
             by_norm = _row_norms(matrix).reshape(matrix.shape[:2]) * norms[:, None]
-            return blocks.block_norms(matrix) * norms, np.fmin(
-                by_norm, (np.abs(matrix) @ by_element[..., None])[..., 0]
-            )
+            return spectral_norms(matrix) * norms, np.fmin(by_norm, (np.abs(matrix) @ by_element[..., None])[..., 0])
         # From one block to several rows: each of its elements comes to all of them.
         spread = (matrix.reshape((matrix.shape[1], rows, n)) * norms[:, None]).reshape(matrix.shape)
-        largest = blocks.block_norms(spread)
+        largest = spectral_norms(spread)
         if self._together is _sum:
             largest = largest * np.sqrt(rows)  # the sum of so many lengths is at most that times their root of squares
         return largest, self._of_rows(matrix[0], norms, by_element)

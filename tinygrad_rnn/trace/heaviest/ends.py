@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..measure import spectral_norms
 from . import blocks
 from .segments import Edge, Segments, contributions
 
@@ -101,7 +102,7 @@ def _outer_products(segments: Segments, at_uses: Mapping[Edge, Array], rows: int
             tangent = _tangent(consumer, slot, along.reshape(source.shape)).reshape((rows, width, 1))
             parts.append(by_row @ tangent)
         else:
-            parts.append(by_row * blocks.block_norms(x)[:, None, None])
+            parts.append(by_row * spectral_norms(x)[:, None, None])
             exact = exact and x.shape[1] == 1
     if along is not None:
         return End(np.asarray(sum(parts[1:], parts[0])), True)
