@@ -155,18 +155,21 @@ def explain(paths: Paths, gradient: Array) -> Explanation:
             between, scale = added([(between @ one_step, scale)])
         before = states[steps[k - 1]] if k else ()
         (direct,) = partial_jacobian(states[steps[k]], (source,), cut=before)
-        contribution = np.ldexp(by_state @ between[0] @ direct, -scale[0]).reshape(source.shape)
-        share = float(shares_of(contribution[None], gradient)[0])
-        total, cumulative = total + contribution, cumulative + share
         by_loss, state, by_source = (
             float(spectral_norms(np.asarray(factor, np.float64)[None])[0]) for factor in (by_state, between[0], direct)
         )
+        with np.errstate(over="ignore", invalid="ignore"):  # of what overflowed the powers of ten are right
+            contribution = np.ldexp(by_state @ between[0] @ direct, -scale[0]).reshape(source.shape)
+            total = total + contribution
+            state_by_state = float(np.ldexp(state, -scale[0]))
+        share = float(shares_of(contribution[None], gradient)[0])
+        cumulative += share
         terms.append(
             Term(
                 step=steps[k],
                 lag=steps[-1] - steps[k],
                 loss_by_state=by_loss,
-                state_by_state=float(np.ldexp(state, -scale[0])),
+                state_by_state=state_by_state,
                 state_by_source=by_source,
                 norm=float(norms_over(contribution[None], 1)[0]),
                 share=share,

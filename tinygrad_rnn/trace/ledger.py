@@ -112,7 +112,7 @@ class Ledger:
         """How many last steps it takes: all lags from there on are together less than 1 - `part` of the gradient.
 
         Judged by cumulative shares, none of which may leave that margin again; None where the gradient has no shares,
-        or is never at a time step.
+        as where it underflowed or overflowed, or is never at a time step.
         """
         return horizon_of(self.lags(), part)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor, seed_of
-from . import counting, crossings, explanation, heaviest, parts, report, route, scaled, spectrum
+from . import counting, crossings, detached, explanation, heaviest, missing, parts, report, route, scaled, spectrum
 from .automaton import Paths
 from .edges import Use, uses_one_by_one
 from .explanation import Explanation
@@ -157,15 +157,7 @@ class GradientTrace:
         """
         if not 0 <= keep <= 1:
             raise ValueError(f"keep is a probability, from 0 to 1; got {keep!r}")
-        kept = [(k, part) for k, part in enumerate(self.by_crossings(name)) if part.connected and (keep or not k)]
-        pieces = [keep**k * part.gradient for k, part in kept]
-        logs = [part.log10 if part.log10 is not None else math.log10(part.norm) for _, part in kept]
-        largest = max(
-            (log10 + (k and k * math.log10(keep)) for log10, (k, _) in zip(logs, kept, strict=True)), default=-math.inf
-        )
-        log10 = None if any(map(np.any, pieces)) else largest
-        gradient = sum(pieces, np.zeros_like(self.total))
-        return Part(f"expected, {name} kept with probability {keep:g}", gradient, self.total, log10=log10)
+        return detached.expected_detached(self.paths, name, keep, self.total)
 
     def uses(self) -> list[Use]:
         """What each single use of the source contributes, edge by edge: two slots of one operation are two uses."""
@@ -178,7 +170,8 @@ class GradientTrace:
     def mean_crossings(self, name: str) -> float:
         """How often a path crosses time in this landmark on average, by share: of h in an LSTM, the mean detours.
 
-        Shares may be negative, and then so may this. nan where the gradient is exactly 0.
+        Shares may be negative, and then so may this. nan where the gradient has none: it is exactly 0, underflowed,
+        overflowed or is not finite.
         """
         return crossings.mean_of(self.by_crossings(name))
 
@@ -199,7 +192,7 @@ class GradientTrace:
 
     def explain(self) -> Explanation:
         """The formula of backpropagation through time for this loss and source, with every factor computed."""
-        if np.isnan(self.total).any():
+        if np.isnan(self.total).any() and not math.isfinite(missing.log10_of_whole(self.paths)):
             raise ValueError(
                 "the gradient is not a number, so its factors have no norms: tg.detect_anomaly() says where from"
             )

@@ -157,7 +157,7 @@ def log10_norms(uses: Uses, together: bool = False) -> Array:
 
 def log10_of_route(reading: Reading, accepts: Callable[[Any], bool]) -> float:
     """log10 of the norm of the gradient through the paths that arrive in an accepting state."""
-    total, exponents = _arrived(reading)
+    total, exponents = arrived(reading)
     rows = [q for q, state in enumerate(reading.states) if accepts(state)]
     if not rows:
         return -math.inf
@@ -166,10 +166,10 @@ def log10_of_route(reading: Reading, accepts: Callable[[Any], bool]) -> float:
 
 def log10_by_state(reading: Reading) -> dict[Any, float]:
     """The same for each state alone, all in one sweep."""
-    return dict(zip(reading.states, log10_of([_arrived(reading)]).tolist(), strict=True))
+    return dict(zip(reading.states, log10_of([arrived(reading)]).tolist(), strict=True))
 
 
-def _arrived(reading: Reading) -> Scaled:
+def arrived(reading: Reading) -> Scaled:
     """What arrives at the source, a row for each state.
 
     At another node there are rows up to the last state that paths have there: step by step more of them.

@@ -7,6 +7,7 @@ make its contribution a product of small matrices. Bounds on what any completion
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections import Counter
@@ -21,6 +22,7 @@ from ..automaton import Paths, Reading, read
 from ..crossings import by_crossings
 from ..expression import UNNAMED, Letter, quoted
 from ..measure import is_beyond, magnitude, norms_over, percent, shares_of, smallest
+from ..missing import log10_of_whole
 from ..reading import read_route
 from ..route import Route
 from .factors import Limit
@@ -75,7 +77,8 @@ class TopPath:
 class TopPaths:
     """The k heaviest paths, heaviest first, and what they leave.
 
-    rest_norm, rest_share: of the gradient less the listed paths; a norm that underflowed is 0.
+    rest_norm, rest_share: of the gradient less the listed paths; a norm that underflowed is 0, and
+        where the gradient overflowed that of the rest is not known, inf.
     gap: 0 where the order is proven; else the search stopped at its limit, the listed are the heaviest that it met, and
     a path that is not listed may weigh up to the last listed weight plus this (in shares, if by share; up to this
     alone, where fewer than k were met). inf where nothing is known of the others: even the Jacobians, with no
@@ -141,16 +144,26 @@ def top_paths(
     for what, count in (("k", k), ("most_expansions", most_expansions)):
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise ValueError(f"top_paths lists at least one path: {what} is a whole number from 1; got {count!r}")
-    if not np.isfinite(whole).all():
-        raise ValueError("the gradient is not finite, so no path is the heaviest: tg.detect_anomaly() says where from")
-    segments, size = segments_of(_reading(paths, within), unit), float(norms_over(whole[None], 1)[0])
+    overflowed = not np.isfinite(whole).all()
+    if overflowed:
+        _check_scaled(paths, by)
+    segments = segments_of(_reading(paths, within), unit)
+    size = math.inf if overflowed else float(norms_over(whole[None], 1)[0])
     along = whole.ravel() / (size or 1.0) if by == "share" else None
-    found = search(segments, k, along, most_expansions, LIMIT)
+    with np.errstate(over="ignore", invalid="ignore") if overflowed else contextlib.nullcontext():
+        found = search(segments, k, along, most_expansions, LIMIT)
+    if overflowed and not found.scaled:
+        raise ValueError(
+            "the gradient overflowed, and the Jacobians of these segments, in which the search could count in units of "
+            "its own, are too large: search from a smaller loss, such as loss * 1e-100, or ask by_crossings()"
+        )
     listed = _paths(segments, [word for word, _ in found.words], whole)
-    rest = whole - sum((path.gradient for path in listed), np.zeros_like(whole))
+    rest = whole if overflowed else whole - sum((path.gradient for path in listed), np.zeros_like(whole))
     last = found.words[-1][1] if len(found.words) == k else 0.0
     gap = max(found.best_left - last, math.ulp(0.0)) if found.best_left else 0.0  # not 0, though it may underflow
-    rest_norm = float(norms_over(rest[None], 1)[0])
+    if found.best_left == math.inf:
+        gap = math.inf
+    rest_norm = math.inf if overflowed else float(norms_over(rest[None], 1)[0])
     return TopPaths(
         tuple(listed),
         0.0 if rest_norm < smallest(whole.dtype) else rest_norm,
@@ -161,6 +174,16 @@ def top_paths(
         all_listed=within is None and gap == 0 and len(found.words) < k,
         instead="" if found.best_left <= size else _instead(paths, whole, found.best_left),
     )
+
+
+def _check_scaled(paths: Paths, by: By) -> None:
+    """Raises ValueError for a gradient that is not finite in truth, and by share, for there are none of one that
+    overflowed."""
+    log10 = log10_of_whole(paths)
+    if not math.isfinite(log10):
+        raise ValueError("the gradient is not finite, so no path is the heaviest: tg.detect_anomaly() says where from")
+    if by == "share":
+        raise ValueError(f'the gradient overflowed: it is about 10^{log10:.0f}, so nothing has a share: by="norm"')
 
 
 def _reading(paths: Paths, within: Route | None) -> Reading:
@@ -220,4 +243,5 @@ def _gradient(segments: Segments, word: Word) -> tuple[Array, float]:
     scaled = contributions(segments, carried(segments, word[-1], cotangent)[1])[0]
     norm = float(norms_over(scaled[None], 1)[0])
     log10 = math.log10(norm) + exponent * math.log10(2) if norm else log10_of_path(segments, word)
-    return np.ldexp(scaled, exponent), log10
+    with np.errstate(over="ignore"):
+        return np.ldexp(scaled, exponent), log10

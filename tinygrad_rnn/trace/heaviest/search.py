@@ -30,11 +30,13 @@ BEAM = 128
 @dataclass(frozen=True)
 class Found:
     """words: the heaviest that were met, heaviest first, each with its weight. best_left: the most that one that was
-    not met may weigh; 0 where they are proven, inf where nothing is known. expansions: after the beam."""
+    not met may weigh; 0 where they are proven, inf where nothing is known. expansions: after the beam.
+    scaled: whether all was counted in units in which numbers neither underflow nor overflow."""
 
     words: list[tuple[Word, float]]
     best_left: float
     expansions: int
+    scaled: bool = True
 
 
 def search(segments: Segments, k: int, along: Array | None, most_expansions: int, limit: Limit) -> Found:
@@ -43,7 +45,7 @@ def search(segments: Segments, k: int, along: Array | None, most_expansions: int
     if factors is None:
         by_sweeps = BySweeps(segments, along)
         complete = beam(heaviest, by_sweeps, max(by_sweeps.affordable(limit), min(k, BEAM)))
-        return Found(heaviest.in_order(), 0.0 if complete else math.inf, 0)
+        return Found(heaviest.in_order(), 0.0 if complete else math.inf, 0, scaled=False)
     by_factors = ByFactors(segments, factors, along)
     beam(heaviest, by_factors, BEAM)
     with np.errstate(over="ignore", invalid="ignore"):  # a bound beyond the range of numbers is none
@@ -151,7 +153,8 @@ class ByFactors(BySweeps):
 
     def true(self, weight: float) -> float:
         """A weight, out of the unit in which all are counted here."""
-        return float(np.ldexp(weight, self._unit))
+        with np.errstate(over="ignore"):
+            return float(np.ldexp(weight, self._unit))
 
     def carry(self, stop: Stop, cotangents: Array, floor: float) -> tuple[dict[Stop, Array], Array | None]:
         following = {x: blocks.applied(cotangents, matrix) for x, matrix in self._factors.following[stop].items()}
