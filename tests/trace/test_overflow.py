@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import tinygrad_rnn as tg
+from tinygrad_rnn.trace import heaviest
+from tinygrad_rnn.trace.factors import Limit
 
 LOG2 = math.log10(2)
 
@@ -107,3 +109,10 @@ def test_the_flow_of_what_overflowed_has_the_logarithm_of_what_flows_in_all():
     flow = growth(1500).flow()
     assert flow.log10_total == pytest.approx(1500 * LOG2, rel=1e-12)
     assert not flow.shares
+
+
+def test_without_units_of_its_own_a_search_says_that_the_gradient_overflowed(monkeypatch):
+    trace = growth(1500)
+    monkeypatch.setattr(heaviest, "LIMIT", Limit(work=0))
+    with pytest.raises(ValueError, match=r"the gradient overflowed, .*search from a smaller loss"):
+        trace.top_paths(1)
