@@ -1,5 +1,6 @@
 """Flow on pictures: what comes into a drawn node goes out of it, in every view and window, and across every cut."""
 
+import itertools
 import math
 import re
 import time
@@ -330,6 +331,28 @@ def test_numbers_cover_neither_a_node_nor_each_other(name, view):
         for caption, border in captions.items():
             for other, beside in [*captions.items(), *nodes.items()]:
                 assert other == caption or covered(border, beside) == 0, (caption, other)
+
+
+def arrow_heads(text):
+    """The middle of the head of every arrow of a DOT text, outside the legend."""
+    for tail, pos in re.findall(r'^\t*(\w+) -> .*\bpos="e,([^"]+)"', text, re.M):
+        if not tail.startswith("legend"):
+            tip, *_, base = ([float(v) for v in point.split(",")] for point in pos.split())
+            yield (tip[0] + base[0]) / 2, (tip[1] + base[1]) / 2
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_numbers_leave_the_heads_of_arrows_free(kind, view):
+    net, xs = getattr(nn, kind)(2, 4, rng=0), np.random.default_rng(1).normal(size=(3, 1, 2))
+    x = tg.Tensor(xs, True, "xs")
+    loss = (net(x)[0] ** 2.0).sum()
+    for source in (net.weight_hh_l0, x):
+        text = draw(loss, view, flow_to=source).dot
+        heads, captions = list(arrow_heads(text)), dict(borders(text, r"caption\d+"))
+        assert len(heads) >= len(captions) >= 3
+        for (left, low, right, high), (x0, y0) in itertools.product(captions.values(), heads):
+            assert not (left < x0 < right and low < y0 < high)
 
 
 @pytest.mark.parametrize("name", ['<b>"w"</b>', "\\N & ]]> \n", "w" * 300, "\u202ew\0", "–"])

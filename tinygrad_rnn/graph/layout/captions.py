@@ -1,4 +1,5 @@
-"""Where the numbers on edges stand: on their own curve, off every node and other number, away from other curves."""
+"""Where the numbers on edges stand: on their own curve, off every node, arrow and other number, away from other
+curves."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ TILE = 48.0  # of the grid by which neighbours are found
 STEP = 5.0  # between the places on a curve that are tried
 MOST = 400  # of them on one piece of a curve: a line over hundreds of steps needs no more
 ON_NODE, ON_NUMBER, ON_CURVE = 1000.0, 400.0, 3.0  # what they cost, against at most 1 for standing off the middle
+NO_CURVE = -1
 CLEAR = 2.0  # between a number and what is beside it
+HEAD = 5  # so many points of another curve an arrow counts as, that of the number's own curve too
 BROAD = 4.0  # half the width of the broadest line, which a number beside it is to leave free
 
 
@@ -35,6 +38,9 @@ def spots(
     for k, along in enumerate(points):
         for x, y in along:
             lines[math.floor(x / TILE), math.floor(y / TILE)].append((x, y, k))
+    for curve in curves:
+        x, y = (curve.points[-1][0] + curve.tip[0]) / 2, (curve.points[-1][1] + curve.tip[1]) / 2
+        lines[math.floor(x / TILE), math.floor(y / TILE)] += [(x, y, NO_CURVE)] * HEAD
     numbers: dict[Place, list[Rectangle]] = defaultdict(list)
     found: list[Point | None] = [None] * len(curves)
     # The shortest curves have the least choice.
