@@ -8,10 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from tinygrad_rnn.trace.factors import Limit
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.trace import heaviest
-from tinygrad_rnn.trace.factors import Limit
 
 LOG2 = math.log10(2)
 

@@ -251,6 +251,6 @@ def test_a_boundary_of_which_only_a_part_underflowed_explains_the_power_too():
         h, c = (x * 1.0).named("h"), ((x * 1e-200) * 1.0).named("c")
     with tg.step(1):
         loss = h * 1.0 + (c * 1e-150) * 1e-150
-    *_, row, note = str(tg.trace_gradient(loss, to=x).flow()).splitlines()
+    *_, row, _, note = str(tg.trace_gradient(loss, to=x).flow()).splitlines()
     assert row.split()[3:] == ["100.00%", "10^-500", "100.00%", "100.00%"]
     assert "the share underflowed" in note

@@ -54,7 +54,7 @@ class Page:
         )
 
     def __repr__(self) -> str:
-        return f"<Page of {len(self.html) / 1e6:.1f} MB: .save('explore.html') writes it, any browser opens it>"
+        return f"<Page of {len(self.html) / 1e6:.1f} MB for any browser; .save(name) writes it>"
 
 
 def explore(

@@ -110,6 +110,20 @@ def _how_bad(judged: Judged) -> tuple[int, float]:
     return worst_first.index(verdict), 0.0 if math.isnan(factor) else -factor if verdict == "exploding" else factor
 
 
+def _not_finite(point: Point, order: dict[int, Any]) -> str:
+    """Where it began: on the way forward already, or on the way back."""
+    what = "NaN (not a number)" if math.isnan(point.log) else "infinite"
+    begin = f"at step {point.step}, on its way back, it becomes {what}"
+    for node in order.values():
+        if not np.isfinite(node.value).all():
+            what = "NaN" if np.isnan(node.value).any() else "infinity"
+            begin = f"the first {what} comes on the way forward already, in {describe(node)}"
+            break
+    return (
+        f"The gradient is not finite: {begin}. Run the model inside `with tg.detect_anomaly():`, which says where from."
+    )
+
+
 def _direction(way: Way) -> str:
     """Which states a sentence is about."""
     names = sorted({_path(key) for key in way.states})
@@ -125,12 +139,7 @@ def _judged(way: list[Point], order: dict[int, Any], losses: tuple[Tensor, ...])
     """The verdict, the factor a step, and the sentences that say why."""
     for point in way:
         if math.isnan(point.log) or point.log == math.inf:
-            what = "NaN (not a number)" if math.isnan(point.log) else "infinite"
-            said = (
-                f"The gradient is not finite: at step {point.step}, on its way back, it becomes {what}. Run the model "
-                "inside `with tg.detect_anomaly():`, which says where from."
-            )
-            return "not finite", math.nan, [said]
+            return "not finite", math.nan, [_not_finite(point, order)]
     alive = [point for point in way if point.log > -math.inf]
     if not alive:
         empty = [f"{describe(x)}, has no elements" for x in order.values() if x.place.step is not None and not x.size]

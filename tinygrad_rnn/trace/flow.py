@@ -33,7 +33,8 @@ from .scaled import Scaled, added, log10_of, log10_of_route, moved, sweep_scaled
 
 Array = npt.NDArray[Any]
 Use = tuple[int, int]  # the index of the consumer, and the slot
-BACK = "back: from the later step to the earlier one. net: what crosses less what crosses back."
+GROSS = "net: what crosses. gross: the sizes of its parts added up."
+BACK = "back: from the later step to the earlier one; net is what crosses less what crosses back."
 UNDERFLOWED = "A bare power such as 10^-400: the share underflowed, it is too small for a number. 0 is exactly 0."
 
 
@@ -172,7 +173,7 @@ def share_or_power(share: float, log10: float | None) -> str:
 
 def notes(flow: Flow) -> list[str]:
     """What the reader of a table of its boundaries is told below it."""
-    said = []
+    said = [GROSS] if flow.boundaries else []
     if max([flow.log10_total, *(log10 for b in flow.boundaries for log10 in b.log10.values())]) > -math.inf:
         said.append(UNDERFLOWED)
     if any(c.name == "_" for c in flow.crossings):

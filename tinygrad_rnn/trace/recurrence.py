@@ -36,7 +36,7 @@ class Gate:
         life = half_life(np.float64(self.mean))
         alone = f"which alone halves a gradient in {life:.1f} steps" if life < math.inf else "which lets all through"
         steps = " to ".join(map(str, dict.fromkeys(self.steps)))
-        still_open = f"{np.count_nonzero(self.products >= OPEN)} of {self.products.size} units stay open"
+        still_open = f"{np.count_nonzero(self.products >= OPEN)} of {self.products.size} elements stay open"
         return (
             f"{self.name} multiplies {self.state} from step to step, by {self.mean:.3g} in the geometric mean, "
             f"{alone}; {still_open} (they let 1 % or more through over all their {steps} steps), and the "
