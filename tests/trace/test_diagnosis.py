@@ -526,6 +526,98 @@ def test_the_layer_whose_state_is_not_handed_on_is_named():
     assert "«layer1/c»" in sentence
 
 
+CELLS = {
+    "RNN": nn.RNNCell,
+    "LSTM": nn.LSTMCell,
+    "GRU": nn.GRUCell,
+    "textbook GRU": lambda size, hidden, rng: nn.GRUCell(size, hidden, reset_after=False, rng=rng),
+}
+
+
+def forgotten_of(loss):
+    """The states of which a diagnosis says that they are not handed on."""
+    said = [sentence for sentence in tg.diagnose(loss).sentences if "Hand the new one on" in sentence]
+    return {sentence.split("«")[1].split("»")[0] for sentence in said}
+
+
+def three_layers(kind, anew, given=None, losses="the last", steps=8):
+    """Cells of `nn` above one another in one loop, of which some begin anew at every step."""
+    cells, states, found = [CELLS[kind](4, 4, rng=k) for k in range(3)], [None] * 3, []
+    for _, x in tg.steps(np.random.default_rng(0).normal(size=(steps, 4))):
+        for k, cell in enumerate(cells):
+            with tg.scope(f"layer{k}"):
+                states[k] = cell(x, given if k in anew else states[k])
+            x = states[k][0] if kind == "LSTM" else states[k]
+        found.append((x**2).sum())
+    return found[-1] if losses == "the last" else found
+
+
+@pytest.mark.parametrize("losses", ["the last", "all"])
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("anew", [(), (1,), (2,), (1, 2)])
+def test_a_layer_that_begins_anew_at_every_step_is_named_where_another_hands_its_own_on(kind, anew, losses):
+    names = {f"layer{k}/{name}" for k in anew for name in ("hc" if kind == "LSTM" else "h")}
+    assert forgotten_of(three_layers(kind, anew, losses=losses)) == names
+    zeros = tg.Tensor(np.zeros(4))
+    assert forgotten_of(three_layers(kind, anew, (zeros, zeros) if kind == "LSTM" else zeros, losses)) == names
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+@pytest.mark.parametrize("losses", ["the last", "all"])
+def test_so_is_a_second_layer_written_by_hand(fresh, losses):
+    w, u, v, out = (tg.Tensor(np.random.default_rng(k).normal(size=(2, 2)), requires_grad=True) for k in range(4))
+    h = zeros = tg.Tensor(np.zeros(2))
+    found = []
+    for _, x in tg.steps(np.random.default_rng(9).normal(size=(8, 2))):
+        h = np.tanh(w @ h + x).named("h")
+        k = np.tanh(u @ h + v @ (tg.Tensor(np.zeros(2)) if fresh else zeros)).named("k")
+        found.append(((out @ k).named("y") ** 2).sum())
+    known = losses == "all" or not fresh  # zeros that one step makes and reads may be its input
+    assert forgotten_of(found[-1] if losses == "the last" else found) == ({"k"} if known else set())
+
+
+FEED_FORWARD = {
+    "a linear layer": lambda w, h, x, still: (w[0] @ h).named("y"),
+    "a gated layer": lambda w, h, x, still: ((w[0] @ h) * (w[1] @ h).sigmoid().named("g")).named("y"),
+    "a highway layer": lambda w, h, x, still: (
+        (g := (w[1] @ h).sigmoid().named("g")) * (w[0] @ h).tanh() + (1.0 - g) * x
+    ).named("y"),
+    "a context that never changes": lambda w, h, x, still: np.tanh(w[0] @ h + w[1] @ still).named("y"),
+    "the input once more": lambda w, h, x, still: np.tanh(w[0] @ h + w[1] @ x).named("y"),
+}
+
+
+@pytest.mark.parametrize("driven", [True, False])  # a network may run with no input but zeros
+@pytest.mark.parametrize("losses", ["the last", "all"])
+@pytest.mark.parametrize("layer", FEED_FORWARD)
+def test_a_layer_without_a_state_is_no_state_that_was_forgotten(layer, losses, driven):
+    w = [tg.Tensor(np.random.default_rng(k).normal(size=(2, 2)), requires_grad=True) for k in range(4)]
+    still, h, found = tg.Tensor(np.ones(2)), tg.Tensor(np.zeros(2)), []
+    for _, x in tg.steps(np.random.default_rng(9).normal(size=(8, 2)) * driven):
+        x = tg.Tensor(x)
+        h = np.tanh(w[2] @ h + w[3] @ x).named("h")
+        found.append((FEED_FORWARD[layer](w, h, x, still) ** 2).sum())
+    assert forgotten_of(found[-1] if losses == "the last" else found) == set()
+
+
+@pytest.mark.parametrize("at", [0, 4, 7])
+@pytest.mark.parametrize("kind", CELLS)
+def test_the_first_step_of_a_backward_direction_is_not_taken_for_one_that_forgot(kind, at):
+    """Cells of `nn`, two layers of two directions, whose states begin with None."""
+    xs = [tg.Tensor(x) for x in np.random.default_rng(0).normal(size=(8, 4))]
+    for layer in range(2):
+        both = []
+        for reverse in (False, True):
+            cell, state, hs = CELLS[kind](4 + 4 * layer, 4, rng=layer), None, {}
+            with tg.scope(f"layer{layer}_{reverse}"):
+                for t, x in tg.steps(xs[::-1] if reverse else xs, reverse=reverse):
+                    state = cell(x, state)
+                    hs[t] = state[0] if kind == "LSTM" else state
+            both.append(hs)
+        xs = [np.concatenate([both[0][t], both[1][t]]) for t in range(8)]
+    assert forgotten_of((both[0][at] ** 2).sum() + (both[1][at] ** 2).sum()) == set()
+
+
 def handwritten(kind, steps=6, size=4):
     """An LSTM with much in it that never crosses, and tensors that every step reads; a loss at each step."""
     rng = np.random.default_rng(0)
