@@ -373,6 +373,15 @@ def test_by_name_is_the_whole_gradient_where_one_direction_reads_the_other():
     assert "To hb it gets only by paths that go both ways through time" in str(found)
 
 
+@pytest.mark.parametrize("steps", [2, 3])
+def test_directions_of_two_steps_are_two_directions(steps):
+    forward, back = two_directions(steps=steps)
+    found = tg.diagnose(JOINED["side by side"](forward[steps - 1], back[0]))
+    assert {said.split(":")[0] for said in found.sentences[:2]} == {"Forward in time, in hf", "Backward in time, in hb"}
+    assert "exactly 0" not in str(found)
+    assert "last loss" not in str(found)
+
+
 def test_an_output_that_a_later_step_reads_is_no_state_and_leads_on_to_both_directions():
     forward, back = two_directions()
     with tg.step(10):
@@ -574,6 +583,16 @@ def test_so_is_a_second_layer_written_by_hand(fresh, losses):
         found.append(((out @ k).named("y") ** 2).sum())
     known = losses == "all" or not fresh  # zeros that one step makes and reads may be its input
     assert forgotten_of(found[-1] if losses == "the last" else found) == ({"k"} if known else set())
+
+
+def test_the_first_and_only_step_of_a_decoder_is_not_taken_for_one_that_forgot():
+    encoder, decoder, h = nn.GRUCell(4, 4, rng=0), nn.GRUCell(4, 4, rng=1), None
+    with tg.scope("encoder"):
+        for _, x in tg.steps(np.random.default_rng(0).normal(size=(8, 4))):
+            h = encoder(x, h)
+    with tg.scope("decoder"), tg.step(8):
+        y = decoder(h, None)
+    assert forgotten_of((y**2).sum()) == set()
 
 
 FEED_FORWARD = {

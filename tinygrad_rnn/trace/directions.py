@@ -62,15 +62,15 @@ def _way(producer: Any, consumer: Any) -> int:
 
 
 def _handed_on(order: dict[int, Any], crossing: set[int]) -> dict[Key, set[int]]:
-    """By state, the ways in which the next is made of the one before, and that leads on to yet another step."""
+    """By state, the ways in which the next is made of the one before; without a name, what crosses is a state."""
     bit: dict[Key, int] = {}
     for index in crossing:
         bit.setdefault(key_of(order[index]), 1 << len(bit))
     becomes = dict.fromkeys(order, 0)  # the states, a bit each, that a node leads to within its step
     found: dict[Key, set[int]] = {}
     for index, node in reversed(order.items()):
-        if index in crossing:
-            becomes[index] |= bit[key_of(node)]
+        if index in crossing or (node.name is not None and node.primitive is not None):
+            becomes[index] |= bit.get(key_of(node), 0)
         for x in node.inputs:
             if x.index not in order:
                 continue

@@ -190,7 +190,9 @@ def _not_handed_on(key: Key, initial: Any, late: list[int]) -> str:
         reads = f"zeros made anew, shape {initial.shape}"
     fix = "Hand the new one on, as in h, c = cell(x, (h, c))."
     if late:
-        return f"{state} leads to the loss at step {late[0]} alone, which reads {reads}, in its place. {fix}"
+        return (
+            f"{state} leads to the loss at step {late[0]} alone, which reads {reads}, in place of the last one. {fix}"
+        )
     return (
         f"{state} is made at every step, but no step reads that of the step before: each reads {reads}, in its place. "
         f"{fix}"
@@ -302,7 +304,7 @@ def _constants_before_weights(node: Any, first: int) -> list[Any]:
 
 def _of_cells(order: dict[int, Any], first: int, crossing: set[Key], fed: set[int]) -> dict[Key, Any]:
     """By the h of a cell of `nn`: what its recurrent weights, known by their name, are multiplied by at every step."""
-    read: dict[str, dict[int, Any]] = {}  # by scope and step; None where it is a state
+    read: dict[str, dict[int, Any]] = {}  # by scope and step; None where it is no initial one
     for node in order.values():
         if node.place.step is not None and node.primitive is not None and node.primitive.name == "linear":
             x, w = node.inputs[:2]
