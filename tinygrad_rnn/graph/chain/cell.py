@@ -266,7 +266,8 @@ class _Place:
             bends = self._bends(u, v)
             if self.apart and not bends and begin[u] < end[v]:
                 leaves = max(leaves, enters - TURN)
-            found[u, v] = _turned(upwards((y, x + self._half(u)[0]), leaves, bends, enters, (port[u, v], tip_x)))
+            begins = leaves_at.get((u, v), y), x + self._half(u)[0]
+            found[u, v] = _turned(upwards(begins, leaves, bends, enters, (port[u, v], tip_x)))
         return found
 
     def _along_lane(
