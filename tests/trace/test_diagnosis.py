@@ -150,9 +150,7 @@ def test_a_gradient_that_is_not_finite_is_not_judged():
         found = tg.diagnose(h.sum())
     assert found.verdict == "not finite"
     assert "detect_anomaly" in str(found)
-    assert "the first NaN comes on the way forward already, in an unnamed tensor, the result of sqrt (step 7)" in str(
-        found
-    )
+    assert "the first NaN comes on the way forward already, in «h», the result of sqrt (step 7)" in str(found)
 
 
 def test_a_slope_that_is_infinite_is_found_at_its_step():
