@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from tinygrad_rnn.trace.factors import Limit
+from tinygrad_rnn.trace.heaviest.factors import Limit
 
 import tinygrad_rnn as tg
 from tinygrad_rnn.trace import heaviest
