@@ -412,3 +412,14 @@ def test_plotting_opens_no_window_and_imports_no_pyplot():
         "tg.plot_ledger(tg.trace_gradient(loss, to=w)).png(dpi=20)\nassert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_what_is_below_the_smallest_number_of_float32_is_plotted_by_its_logarithm():
+    s, v, h = np.float32(0.9), tg.Tensor(np.ones(1, np.float32), requires_grad=True), tg.Tensor(np.ones(1, np.float32))
+    for _ in tg.steps(range(1200)):
+        h = (s * h + v).named("h")
+    found = by_lag(tg.trace_gradient(h.sum(), to=v).ledger())
+    assert found.log10 == pytest.approx(np.arange(1200) * np.log10(float(s)), rel=1e-6, abs=1e-6)
+    assert found.underflowed.sum() == sum(
+        k * np.log10(float(s)) < np.log10(np.finfo(np.float32).tiny) for k in found.lags
+    )

@@ -68,7 +68,7 @@ def ledger_of(source: Ledger | GradientTrace) -> Ledger:
 def table(ledger: Ledger) -> Table:
     """The numbers of a ledger, which are looked at more closely, by another sweep, where any is 0 or nearly."""
     log10 = np.where(ledger.connected, _log10(ledger.norms), np.nan)
-    small = ledger.connected & (ledger.norms < np.finfo(ledger.contributions.dtype).tiny)
+    small = ledger.connected & (ledger.norms < np.finfo(ledger.uses.source.dtype).tiny)
     large = ledger.connected & ~np.isfinite(ledger.norms)
     beyond = small | large
     if beyond.any() and ledger.is_whole:
@@ -104,7 +104,7 @@ def by_lag(ledger: Ledger) -> ByLag:
         underflowed=underflowed,
         certain=certain,
         why_no_shares=why_no_shares(ledger.missing),
-        smallest=float(np.log10(np.finfo(ledger.contributions.dtype).tiny)),
+        smallest=float(np.log10(np.finfo(ledger.uses.source.dtype).tiny)),
     )
 
 
