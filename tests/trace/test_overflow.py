@@ -8,10 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from tinygrad_rnn.trace.heaviest.factors import Limit
 
 import tinygrad_rnn as tg
-from tinygrad_rnn.trace import heaviest
+from tinygrad_rnn.trace.heaviest import listing
+from tinygrad_rnn.trace.heaviest.factors import Limit
 
 LOG2 = math.log10(2)
 
@@ -110,6 +110,6 @@ def test_the_flow_of_what_overflowed_has_the_logarithm_of_what_flows_in_all():
 
 def test_without_units_of_its_own_a_search_says_that_the_gradient_overflowed(monkeypatch):
     trace = growth(1500)
-    monkeypatch.setattr(heaviest, "LIMIT", Limit(work=0))
+    monkeypatch.setattr(listing, "LIMIT", Limit(work=0))
     with pytest.raises(ValueError, match=r"the gradient overflowed, .*search from a smaller loss"):
         trace.top_paths(1)
