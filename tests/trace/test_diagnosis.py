@@ -65,7 +65,7 @@ def test_an_lstm_with_a_large_forget_bias_is_healthy_and_without_it_vanishes():
     assert (vanishing.verdict, healthy.verdict) == ("vanishing", "healthy")
     assert set(vanishing.by_name) == {"c", "h"}
     assert "larger bias of f" in str(vanishing)
-    assert "It goes along c above all, into 39 of 39 steps" in str(vanishing)
+    assert "By its norm it goes along c above all, into 39 of 39 steps" in str(vanishing)
     assert vanishing.factor < healthy.factor <= 1.1
 
 

@@ -497,3 +497,11 @@ def test_where_a_word_is_only_a_part_of_those_there_are_that_is_said_with_what_w
         f'along("{asked}"): no path, for it is the whole word of none; did you mean along("{meant}"){other}?'
     )
     assert TRACE.along(meant).connected
+
+
+def test_an_across_of_what_never_crosses_says_so():
+    _, xs, _, loss = lstm()
+    trace = tg.trace_gradient(loss, to=xs[0])
+    assert str(trace.across("f")) == 'across("f"): no path, for no path crosses a step in f'
+    assert str(trace.across("c i | o")) == 'across("c i | o"): no path, for no path crosses a step in i, o'
+    assert str(trace.across("c{99}")).endswith("no path")

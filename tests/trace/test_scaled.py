@@ -121,7 +121,7 @@ def test_a_tiny_gradient_that_comes_first_does_not_hide_a_large_one():
     assert found.by_name["b"][0] < -800
     comes_back = 0.99 * float(tg.grad(b + low[-1], low[1]))  # over the one edge that leads from step 1 into step 0 of a
     assert 10 ** found.by_name["a"][0] == pytest.approx(comes_back, rel=1e-12)
-    assert "It goes along a above all, into 799 of 799 steps" in str(found)
+    assert "By its norm it goes along a above all, into 799 of 799 steps" in str(found)
 
 
 def test_a_deep_net_without_steps_underflows_and_is_not_0():

@@ -279,7 +279,7 @@ def _along(way: WayBack) -> list[str]:
     ahead = {name: sum(log >= most[step] for step, log in at.items()) for name, at in by_name.items()}
     route = max(ahead, key=lambda name: ahead[name])
     most_of_it = f"into {ahead[route]} of {len(logs)} steps more than along any other"
-    return [f"{said} It goes along {_called(route)} above all, {most_of_it}."]
+    return [f"{said} By its norm it goes along {_called(route)} above all, {most_of_it}."]
 
 
 def _called(name: str) -> str:

@@ -73,7 +73,12 @@ def _fits(paths: Paths, route: Route) -> bool:
 
 
 def perhaps_meant(paths: Paths, route: Route) -> str:
-    """What to say where no word of a path is that of an `along`, but some have it in them."""
+    """What to say where there is no path: of an `across`, which names never cross; of an `along`, that some words have
+    it in them, if they do."""
+    if route.kind == "across":
+        crossing = {m.name for c, _, x in paths.edges() if (m := paths.marks(c, x)[1])}
+        never = {letter.name for _, letter in route.letters() if letter.name and not letter.but} - crossing
+        return f", for no path crosses a step in {', '.join(map(ex.quoted, sorted(never)))}" if never else ""
     if route.kind != "along":
         return ""
     inside = along(ex.written(ex.then(ex.star(ex.ANY), route.parts, ex.star(ex.ANY))))
