@@ -415,7 +415,8 @@ def test_a_slice_of_all_outputs_is_a_loss_of_its_own_steps(part):
     one, sliced = (tg.diagnose((picked**2).sum()) for picked in (outputs[part.start], outputs[part]))
     assert (sliced.verdict, sliced.factor) == (one.verdict, pytest.approx(one.factor, rel=1e-12))
     left_out = "layer0_reverse/h" if part.start else "layer0/h"
-    assert f"To {left_out} no gradient gets: it is exactly 0 there." in sliced.sentences
+    said = f"None of the gradient of the last loss gets to {left_out}: it is exactly 0 there."
+    assert said in sliced.sentences
 
 
 def test_no_path_exactly_0_underflow_overflow_and_not_a_number_are_said_in_different_words():
@@ -724,3 +725,10 @@ def test_a_state_without_elements_is_said_to_have_none():
     found = tg.diagnose(h.sum())
     assert found.verdict == "zero"
     assert "has no elements" in str(found)
+
+
+@pytest.mark.parametrize("at", [-1, 0])
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_the_first_step_of_a_direction_is_no_state_that_is_not_handed_on(kind, at):
+    out, _ = kind(3, 4, 2, bidirectional=True, rng=0)(np.random.default_rng(0).normal(size=(10, 3)))
+    assert "Hand the new one on" not in str(tg.diagnose((out[at] * out[at]).sum()))

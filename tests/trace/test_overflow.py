@@ -113,3 +113,17 @@ def test_without_units_of_its_own_a_search_says_that_the_gradient_overflowed(mon
     monkeypatch.setattr(listing, "LIMIT", Limit(work=0))
     with pytest.raises(ValueError, match=r"the gradient overflowed, .*search from a smaller loss"):
         trace.top_paths(1)
+
+
+def test_what_cancels_between_numbers_of_crossings_does_not_spoil_the_expected_gradient():
+    x = tg.Tensor(np.ones(1), requires_grad=True)
+    h, c = x, x * 1.0
+    for _ in tg.steps(range(60)):
+        h, c = (3.0 * h - 1.0 * c).named("h"), (2.0 * h + 0.5 * c).named("c")
+    trace = tg.trace_gradient((h + c).sum(), to=x)
+    assert trace.expected_detached("h", keep=1.0).gradient == pytest.approx(trace.total, rel=1e-14, abs=0)
+    a, b = Fraction(1), Fraction(1)  # by h and by c, exactly, with h kept at each crossing with probability 1/2
+    for _ in range(59):
+        a, b = Fraction(1, 2) * (3 * a + 2 * b), -a + Fraction(1, 2) * b
+    exact = float(3 * a + 2 * b - a + Fraction(1, 2) * b)
+    assert trace.expected_detached("h", keep=0.5).gradient[0] == pytest.approx(exact, rel=1e-12, abs=0)

@@ -4,57 +4,40 @@ A path with k crossings in the landmark is kept with probability p^k, so it is t
 
     sum over k of p^k C_k,    C_k the gradient through the paths with exactly k crossings
 
-C_k may overflow and p^k C_k be 1: then each C_k has its scale, and so has p^k, until all is added up.
+It is not added up so, since the C_k may be huge and cancel: every crossing in the landmark passes on p times what
+arrives there, in one sweep.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .automaton import Paths, Reading, read, split
-from .crossings import crossing_letter, number_of_crossings
-from .measure import has_a_norm, smallest
+from .automaton import Paths
+from .crossings import crossing_letter
+from .measure import has_a_norm
 from .parts import Part
-from .scaled import arrived, log10_of, moved
+from .scaled import Scaled, log10_of, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
 
 
 def expected_detached(paths: Paths, name: str, keep: float, whole: Array) -> Part:
     """keep: the probability that one is kept. whole: the gradient through all paths."""
-    reading = read(paths, 0, number_of_crossings(crossing_letter(paths, name)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = {k: part for k, part in split(reading).items() if keep or not k}
-        pieces = [keep**k * part for k, part in found.items()]  # type: ignore[operator]
-        gradient, log10 = np.asarray(sum(pieces, np.zeros_like(whole))), None
-    smallest_power = keep ** max(found, default=0)  # type: ignore[type-var, operator]
-    if not has_a_norm(gradient) or smallest_power < smallest(whole.dtype):
-        gradient, log10 = _in_scales(reading, keep)
-    called = f"expected, {name} kept with probability {keep:g}"
-    return Part(called, gradient, whole, log10=None if has_a_norm(gradient) else log10)
+    letter, source = crossing_letter(paths, name), paths.source
 
+    def thin(consumer: Any, slot: int, part: Scaled) -> Scaled:
+        if (consumer.index, slot) in paths.cut:
+            return np.zeros_like(part[0]), part[1]
+        crossing = paths.marks(consumer, consumer.inputs[slot])[1]
+        return (part[0] * keep, part[1]) if crossing is not None and letter.stands_for(crossing) else part
 
-def _in_scales(reading: Reading, keep: float) -> tuple[Array, float]:
-    """The sum, and log10 of its norm; -inf where it is exactly 0."""
-    parts, exponents = arrived(reading)
-    kept = [q for q, k in enumerate(reading.states) if keep or not k]
-    by, powers = np.transpose([_power(keep, reading.states[q]) for q in kept])  # type: ignore[arg-type]
-    by = by.astype(parts.dtype).reshape((-1,) + (1,) * (parts.ndim - 1))
-    scaled = parts[kept] * by, exponents[kept] - powers.astype(np.int64)
-    total, (exponent,) = moved(scaled, np.zeros(len(kept), np.intp), 1)
+    found = sweep_scaled(paths.order, unscaled(paths.seeds(1)), [source.index], dict.fromkeys(paths.order, thin))
+    none = np.zeros((1, *source.shape), source.dtype), np.zeros(1, np.int64)
+    total, exponents = found.get(source.index, none)
     with np.errstate(over="ignore", under="ignore"):
-        gradient = np.ldexp(total[0], -int(exponent))
-    return gradient, float(log10_of([(total, np.array([exponent]))])[0])
-
-
-def _power(p: float, k: int) -> tuple[float, int]:
-    """p^k = m 2^e, as (m, e)."""
-    m, e = 1.0, 0
-    for _ in range(k):
-        m, by = math.frexp(m * p)
-        e += by
-    return m, e
+        gradient = np.ldexp(total[0], -int(exponents[0]))
+    log10 = None if has_a_norm(gradient) else float(log10_of([(total, exponents)])[0])
+    return Part(f"expected, {name} kept with probability {keep:g}", gradient, whole, log10=log10)

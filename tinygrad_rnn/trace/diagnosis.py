@@ -255,7 +255,7 @@ def _others(way: Way, summed: bool) -> list[str]:
 def _elsewhere(way: WayBack) -> list[str]:
     """States that have no way of their own: below the other direction of a bidirectional layer, or not read."""
     said = (
-        (False, "To {} no gradient gets: it is exactly 0 there."),
+        (False, "None of the gradient of the last loss gets to {}: it is exactly 0 there."),
         (True, "To {} it gets only by paths that go both ways through time, of which the verdict says nothing."),
     )
     return [

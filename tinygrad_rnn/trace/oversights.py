@@ -177,7 +177,17 @@ def states_not_handed_on(order: dict[int, Any]) -> list[str]:
     found = cells | _in_a_gated_sum(order, first, crossing, {scope for _, scope in cells}) | behind
     found |= _where_zeros_meet_weights(order, crossing | set(found), fed)
     late = {key for key in found if len(made[key]) == 1 and key not in behind}
+    if _both_ways(order):  # in a bidirectional net a step at an end of time begins one of its directions
+        steps = [step for there in made.values() for step in there]
+        ends = {min(steps), max(steps)}
+        found = {key: initial for key, initial in found.items() if key not in late or not ends & set(made[key])}
     return [_not_handed_on(key, initial, list(made[key]) if key in late else []) for key, initial in found.items()]
+
+
+def _both_ways(order: dict[int, Any]) -> bool:
+    """Whether states lead on in time and back in time."""
+    edges = ((x, node) for node in order.values() for x in node.inputs if x.index in order and crosses(x, node))
+    return len({x.place.step < node.place.step for x, node in edges}) == 2
 
 
 def _not_handed_on(key: Key, initial: Any, late: list[int]) -> str:
