@@ -44,9 +44,10 @@ def _no_steps(order: dict[int, Any]) -> list[str]:
 def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
     """One loss that reads many steps hides the lags: it has one step, they have many."""
     carried = any(is_running_sum(x, node) for node in order.values() for x in node.inputs if x.index in order)
-    directions = _led_to(order)
-    for loss in losses:
-        if carried or (len(steps_read(order, loss)) > 1 and not _reads_two_ends(order, loss, directions)):
+    several = [loss for loss in losses if carried or len(steps_read(order, loss)) > 1]
+    directions = _led_to(order) if several and not carried else []
+    for loss in several:
+        if carried or not _reads_two_ends(order, loss, directions):
             return [
                 f"{describe(loss)}, adds up the losses of several steps, and its lags are counted from the last of "
                 "them. To count each from its own step, pass the list of losses: tg.trace_gradient(losses, to=...)."
@@ -68,10 +69,10 @@ def _reads_two_ends(order: dict[int, Any], loss: Tensor, directions: Sequence[se
 
 def lags_of_two_ends(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
     """A sentence on a loss that reads forward states and backward ones, each at their own end: it has one step."""
-    directions = _led_to(order)
-    for loss in losses:
-        steps = steps_read(order, loss)
-        if len(steps) > 1 and _reads_two_ends(order, loss, directions):
+    several = [(loss, steps) for loss in losses if len(steps := steps_read(order, loss)) > 1]
+    directions = _led_to(order) if several else []
+    for loss, steps in several:
+        if _reads_two_ends(order, loss, directions):
             return [
                 f"{describe(loss)}, reads states that go forward in time and states that go backward, at steps "
                 f"{min(steps)} and {max(steps)}, and all lags are counted from step {max(steps)}: those of what goes "
