@@ -178,17 +178,7 @@ def states_not_handed_on(order: dict[int, Any]) -> list[str]:
     found = cells | _in_a_gated_sum(order, first, crossing, {scope for _, scope in cells}) | behind
     found |= _where_zeros_meet_weights(order, crossing | set(found), fed)
     late = {key for key in found if len(made[key]) == 1 and key not in behind}
-    if _both_ways(order):  # in a bidirectional net a step at an end of time begins one of its directions
-        steps = [step for there in made.values() for step in there]
-        ends = {min(steps), max(steps)}
-        found = {key: initial for key, initial in found.items() if key not in late or not ends & set(made[key])}
     return [_not_handed_on(key, initial, list(made[key]) if key in late else []) for key, initial in found.items()]
-
-
-def _both_ways(order: dict[int, Any]) -> bool:
-    """Whether states lead on in time and back in time."""
-    edges = ((x, node) for node in order.values() for x in node.inputs if x.index in order and crosses(x, node))
-    return len({x.place.step < node.place.step for x, node in edges}) == 2
 
 
 def _not_handed_on(key: Key, initial: Any, late: list[int]) -> str:
@@ -227,11 +217,18 @@ def _fed_by_states(order: dict[int, Any], crossing: set[Key]) -> set[int]:
     return fed
 
 
-def _begun_late(made: dict[Key, dict[int, int]], found: dict[Key, Any], fed: set[int]) -> set[Key]:
+def _begun_late(
+    order: dict[int, Any], made: dict[Key, dict[int, int]], found: Iterable[Key], fed: set[int]
+) -> set[Key]:
     """Those of which one step leads to the loss, where all such are fed by states: else they are perhaps those of the
-    other direction, at its first step."""
-    once = {key: next(iter(made[key].values())) for key in found if len(made[key]) == 1}
-    return set(once) if fed.issuperset(once.values()) else set()
+    other direction, at its first step. So is, in a bidirectional network, one at an end of time."""
+    once = {key: next(iter(made[key].items())) for key in found if len(made[key]) == 1}
+    if not fed.issuperset(index for _, index in once.values()):
+        return set()
+    if len(directions_of(order)) == 1:
+        return set(once)
+    steps = {step for there in made.values() for step in there}
+    return {key for key, (step, _) in once.items() if min(steps) < step < max(steps)}
 
 
 def _in_a_gated_sum(order: dict[int, Any], first: int, crossing: set[Key], forgotten: set[str]) -> dict[Key, Any]:
@@ -330,7 +327,7 @@ def _of_cells(order: dict[int, Any], first: int, crossing: set[Key], fed: set[in
         if parts.keys() == made.get(("h", scope), {}).keys() and ("h", scope) not in crossing
         if _is_one_placeholder(list(parts.values()))
     }
-    late = _begun_late(made, found, fed)
+    late = _begun_late(order, made, found, fed)
     return {key: x for key, x in found.items() if len(made[key]) > 1 or key in late}
 
 
@@ -374,7 +371,7 @@ def _where_zeros_meet_weights(order: dict[int, Any], known: set[Key], fed: set[i
             made_of[index] = zeros  # what is made of the state is a result of it, not a state
     made = _steps_of(order)
     found = {key: by_step for key, by_step in found.items() if by_step.keys() == made[key].keys()}
-    late = _begun_late(made, found, fed)
+    late = _begun_late(order, made, found, fed)
     states: dict[Key, Any] = {}
     for key, by_step in found.items():
         alone = [x for step, x in by_step.items() if (x.index, step) not in inputs]
