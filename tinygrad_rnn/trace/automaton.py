@@ -167,6 +167,11 @@ def _swept(reading: Reading, seeds: dict[int, Array], lead: tuple[int, ...]) -> 
     return {reading.states[q]: whole[q] for q in sorted(reading.at[source.index])}
 
 
+def every_path(paths: Paths) -> Reading:
+    """The automaton that accepts them all: of one state."""
+    return read(paths, True, lambda state, *_: state)
+
+
 def mover(reading: Reading) -> AtEdge:
     """What an edge does to the rows: row q goes where the automaton goes from state q."""
 

@@ -13,7 +13,7 @@ as 0, both sweeps are repeated with scaled numbers, which tell what underflowed 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,13 +23,13 @@ import numpy.typing as npt
 from ..engine.primitives import identity
 from ..engine.sweep import AtEdge, describe, sweep, tape
 from ..engine.tensor import Tensor, constant, record
-from .automaton import Paths, Reading, crosses, read, uses_on
+from .automaton import Paths, Reading, crosses, every_path, uses_on
 from .expression import UNNAMED
 from .measure import has_shares, percent, smallest
 from .missing import why_no_shares
 from .reading import read_route
 from .route import Route, accepts
-from .scaled import Scaled, added, log10_of, log10_of_route, moved, sweep_scaled, unscaled
+from .scaled import Scaled, added, log10_of, log10_of_route, moved, over_edge, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
 Use = tuple[int, int]  # the index of the consumer, and the slot
@@ -140,12 +140,9 @@ class Flow:
 
 def flow_of(paths: Paths, whole: Array, route: Route | None = None) -> Flow:
     """The flow of all paths, or of those of a route. whole: the gradient through all paths."""
-    if route is None:
-        reading, accepted = _all_of(paths), lambda _: True
-    else:
-        reading, accepted = read_route(paths, route), accepts
+    reading = every_path(paths) if route is None else read_route(paths, route)
     largest, some = float(np.max(np.abs(whole), initial=0.0)), has_shares(whole)
-    found, log10 = _shares(reading, accepted, whole / largest, largest) if some else ({}, {})
+    found, log10 = _shares(reading, whole / largest, largest) if some else ({}, {})
     uses = [use for use in _uses(paths) if use in found]
     return Flow(
         shares=found,
@@ -158,7 +155,7 @@ def flow_of(paths: Paths, whole: Array, route: Route | None = None) -> Flow:
         boundaries=_boundaries(paths, found, log10),
         missing=why_no_shares(paths, whole),
         log10=log10,
-        log10_total=_log10_total(found, log10, uses) if some else log10_of_route(reading, accepted),
+        log10_total=_log10_total(found, log10, uses) if some else log10_of_route(reading, accepts),
     )
 
 
@@ -183,22 +180,16 @@ def notes(flow: Flow) -> list[str]:
     return said
 
 
-def _all_of(paths: Paths) -> Reading:
-    return read(paths, 0, lambda state, *_: state)
-
-
 def _uses(paths: Paths) -> list[Use]:
     return [(c.index, slot) for c, slot, x in paths.edges() if x is paths.source]
 
 
-def _shares(
-    reading: Reading, accepted: Callable[[Any], bool], direction: Array, largest: float
-) -> tuple[dict[Use, float], dict[Use, float]]:
+def _shares(reading: Reading, direction: Array, largest: float) -> tuple[dict[Use, float], dict[Use, float]]:
     """The shares, and log10 of the size of those that are 0.
 
     direction: the gradient divided by its largest element, so that a gradient of 1e-170 has shares too.
     """
-    paths, rows, on = reading.paths, len(reading.states), uses_on(reading, accepted)
+    paths, rows, on = reading.paths, len(reading.states), uses_on(reading, accepts)
     contributions: dict[Use, Tensor] = {}
 
     def note(consumer: Any, slot: int, part: Tensor) -> Tensor | None:
@@ -219,7 +210,7 @@ def _shares(
     arrived = sweep(paths.order, seeds, [paths.source.index], hooks, create_graph=True).get(paths.source.index)
     if arrived is None:
         return {}, {}
-    ends = np.array([accepted(state) for state in reading.states], direction.dtype)
+    ends = np.array([accepts(state) for state in reading.states], direction.dtype)
     order = tape([arrived], contributions.values())
     back = {arrived.index: np.multiply.outer(ends, direction)}
     moves = sweep(order, back, [part.index for part in contributions.values()])
@@ -266,9 +257,7 @@ def _scaled_products(reading: Reading, on: Container[Use], ahead: Mapping[Use, S
         use = consumer.index, slot
         if use not in on:
             return np.zeros_like(part[0]), part[1]
-        if use in reading.moves:
-            before, after = (np.asarray(at, np.intp) for at in reading.moves[use])
-            part = moved((part[0][before], part[1][before]), after, rows)
+        part = over_edge(reading, use, part, rows)
         if use in ahead:
             tangent, exponent = ahead[use]
             terms = (part[0] * tangent[0]).reshape((rows, -1))

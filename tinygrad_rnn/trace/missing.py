@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .automaton import Paths, read
+from .automaton import Paths, every_path
 from .measure import has_shares
+from .route import accepts
 from .scaled import log10_of_route
 
 
 def log10_of_whole(paths: Paths) -> float:
     """log10 of the norm of the whole gradient, also where no number can hold it; -inf where it is exactly 0."""
-    return log10_of_route(read(paths, 0, lambda state, *_: state), lambda _: True)
+    return log10_of_route(every_path(paths), accepts)
 
 
 def why_no_shares(paths: Paths, whole: npt.NDArray[Any]) -> str:

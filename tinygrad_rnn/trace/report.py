@@ -20,7 +20,7 @@ from .ledger import LAGS, Ledger
 from .measure import has_a_norm, magnitude, norms_over, percent, smallest
 from .missing import log10_of_whole
 from .parts import Part
-from .spectrum import spectrum_of_shares
+from .spectrum import StreamingSpectrum, streaming_spectrum
 from .zeros import Zero
 
 MOST_ROWS = 40
@@ -123,20 +123,19 @@ def _across(trace: Answers, flow: Flow) -> Iterator[Section]:
         yield _shortened(Section("What crosses from step to step", (), columns, rows, below))
     if len(names) > 1 and None not in trace.ledger().steps:
         for name in names:
-            yield _spectrum(spectrum_of_shares(trace.paths, name, trace.total), name)
+            yield _spectrum(streaming_spectrum(trace.paths, name, trace.total))
 
 
-def _spectrum(shares: dict[tuple[int, int], float], name: str) -> Section:
-    most = max(k for _, k in shares)
-    columns = range(min(most, MOST_COLUMNS) + 1)
+def _spectrum(found: StreamingSpectrum) -> Section:
+    few, most = min(found.shares.shape[1], MOST_COLUMNS + 1), found.shares.shape[1]
     rows = []
-    for lag in sorted({lag for lag, _ in shares}):
-        cells = [percent(shares[lag, k]) if (lag, k) in shares else "no path" for k in columns]
-        more = [share for (at, k), share in shares.items() if at == lag and k > MOST_COLUMNS]
-        rows.append((str(lag), *cells, *([percent(sum(more)) if more else "no path"] if most > MOST_COLUMNS else [])))
-    title = f"By lag and by number of crossings in {name}"
-    heads = ("lag", *(f"{k} times" for k in columns), *(["more"] if most > MOST_COLUMNS else []))
-    return _shortened(Section(title, (), heads, tuple(rows)))
+    for lag, shares, there in zip(found.lags, found.shares.tolist(), found.connected.tolist(), strict=True):
+        known = [share if any_ else None for share, any_ in zip(shares, there, strict=True)]
+        more = [share for share in known[few:] if share is not None]
+        cells = known[:few] + ([sum(more) if more else None] if most > few else [])
+        rows.append((str(lag), *("no path" if share is None else percent(share) for share in cells)))
+    heads = ("lag", *(f"{k} times" for k in range(few)), *(["more"] if most > few else []))
+    return _shortened(Section(f"By lag and by number of crossings in {found.name}", (), heads, tuple(rows)))
 
 
 _PATHS = ("path", "share", "norm")

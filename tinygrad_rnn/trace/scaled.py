@@ -116,6 +116,16 @@ def moved(part: Scaled, to: npt.NDArray[np.intp], rows: int) -> Scaled:
     return added(layers) if len(layers) > 1 else layers[0]
 
 
+def over_edge(reading: Reading, use: tuple[int, int], part: Scaled, rows: int) -> Scaled:
+    """What an edge does to the rows, as `mover` of the automaton; behind it there are so many."""
+    if use in reading.paths.cut:
+        return np.zeros((rows, *part[0].shape[1:]), part[0].dtype), np.zeros(rows, np.int64)
+    if use not in reading.moves and rows == len(part[0]):
+        return part
+    before, after = (np.asarray(at, np.intp) for at in reading.moves.get(use, [range(len(part[0]))] * 2))
+    return moved((part[0][before], part[1][before]), after, rows)
+
+
 def unscaled(seeds: Mapping[int, Array]) -> dict[int, Scaled]:
     """Seeds, (rows, *shape of the output), as they are."""
     none = {len(seed): np.zeros(len(seed), np.int64) for seed in seeds.values()}
@@ -157,7 +167,7 @@ def log10_norms(uses: Uses, together: bool = False) -> Array:
 
 def log10_of_route(reading: Reading, accepts: Callable[[Any], bool]) -> float:
     """log10 of the norm of the gradient through the paths that arrive in an accepting state."""
-    total, exponents = arrived(reading)
+    total, exponents = _arrived(reading)
     rows = [q for q, state in enumerate(reading.states) if accepts(state)]
     if not rows:
         return -math.inf
@@ -166,10 +176,10 @@ def log10_of_route(reading: Reading, accepts: Callable[[Any], bool]) -> float:
 
 def log10_by_state(reading: Reading) -> dict[Any, float]:
     """The same for each state alone, all in one sweep."""
-    return dict(zip(reading.states, log10_of([arrived(reading)]).tolist(), strict=True))
+    return dict(zip(reading.states, log10_of([_arrived(reading)]).tolist(), strict=True))
 
 
-def arrived(reading: Reading) -> Scaled:
+def _arrived(reading: Reading) -> Scaled:
     """What arrives at the source, a row for each state.
 
     At another node there are rows up to the last state that paths have there: step by step more of them.
@@ -178,13 +188,7 @@ def arrived(reading: Reading) -> Scaled:
     rows = {index: max(states, default=0) + 1 for index, states in reading.at.items()} | {source.index: every}
 
     def move(consumer: Any, slot: int, part: Scaled) -> Scaled:
-        use, there = (consumer.index, slot), rows[consumer.inputs[slot].index]
-        if use in paths.cut:
-            return np.zeros((there, *part[0].shape[1:]), part[0].dtype), np.zeros(there, np.int64)
-        if use not in reading.moves and there == len(part[0]):
-            return part
-        before, after = (np.asarray(at, np.intp) for at in reading.moves.get(use, [range(len(part[0]))] * 2))
-        return moved((part[0][before], part[1][before]), after, there)
+        return over_edge(reading, (consumer.index, slot), part, rows[consumer.inputs[slot].index])
 
     begin = unscaled({index: seed[: rows[index]] for index, seed in paths.seeds(every).items()})
     found = sweep_scaled(paths.order, begin, [source.index], dict.fromkeys(paths.order, move))

@@ -148,15 +148,6 @@ def streaming_spectrum(paths: Paths, name: str, whole: Array) -> StreamingSpectr
     return StreamingSpectrum(name, tuple(lags), shares, connected, connected & ~carries, missing)
 
 
-def spectrum_of_shares(paths: Paths, name: str, whole: Array) -> dict[tuple[int, int], float]:
-    """(lag, number of crossings) -> share; no path, no entry."""
-    found = streaming_spectrum(paths, name, whole)
-    return {
-        (found.lags[row], int(k)): float(found.shares[row, k])
-        for row, k in zip(*np.nonzero(found.connected), strict=True)
-    }
-
-
 @dataclass(frozen=True)
 class _Counts:
     """How often the paths from one loss cross in a landmark, as sets of numbers: bit k is set where some path has k.

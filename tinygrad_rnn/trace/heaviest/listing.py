@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..automaton import Paths, Reading, read
+from ..automaton import Paths, Reading, every_path
 from ..crossings import by_crossings
 from ..expression import UNNAMED, Letter, quoted
 from ..measure import is_beyond, magnitude, norms_over, percent, shares_of, smallest
@@ -187,7 +187,7 @@ def _check_scaled(paths: Paths, by: By) -> None:
 
 
 def _reading(paths: Paths, within: Route | None) -> Reading:
-    return read(paths, True, lambda state, *_: state) if within is None else read_route(paths, within)
+    return every_path(paths) if within is None else read_route(paths, within)
 
 
 def _instead(paths: Paths, whole: Array, best_left: float) -> str:

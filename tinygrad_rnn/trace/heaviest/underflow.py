@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..scaled import Scaled, added, log10_of, moved, sweep_scaled, unscaled
+from ..scaled import Scaled, added, log10_of, moved, over_edge, sweep_scaled, unscaled
 from .segments import Segments, Stop
 
 
@@ -41,11 +41,7 @@ def _carried(segments: Segments, stop: Stop, begin: Scaled, to: Stop | None) -> 
                 mine = list(ways.uses[edge])
                 found.append(moved((part[0][mine], part[1][mine]), np.zeros(len(mine), np.intp), 1))
             return None
-        if edge in reading.paths.cut:
-            return np.zeros_like(part[0]), part[1]
-        if edge in reading.moves:
-            before, after = (np.asarray(at, np.intp) for at in reading.moves[edge])
-            part = moved((part[0][before], part[1][before]), after, rows)
+        part = over_edge(reading, edge, part, rows)
         if edge not in ways.exits:
             return part
         if to is not None and producer.index == to[0]:
