@@ -12,7 +12,8 @@ import numpy as np
 from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor, seed_of
 from .directions import FORWARD, Key
-from .oversights import states_not_handed_on, warnings_about
+from .forgotten import states_not_handed_on
+from .oversights import warnings_about
 from .reading import LOOP
 from .recurrence import Gate, gates_of, recurrent_weights
 from .way_back import Logs, Point, Way, WayBack, way_back
