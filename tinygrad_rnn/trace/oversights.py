@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..engine.sweep import describe
@@ -11,17 +11,14 @@ from .automaton import crosses
 from .directions import Edge, directions_of, led_to_by, others_than
 
 
-def last_steps(order: dict[int, Any], latest: Callable[[Iterable[int]], int] = max) -> dict[int, int]:
-    """For each node its own step; for one outside any step, the last of those that lead to it.
-
-    latest: which of several steps is the last: `min` where time runs backwards.
-    """
+def last_steps(order: dict[int, Any]) -> dict[int, int]:
+    """For each node its own step; for one outside any step, the last of those that lead to it."""
     last: dict[int, int] = {}
     for index, node in order.items():
         if node.place.step is not None:
             last[index] = node.place.step
         elif earlier := [last[x.index] for x in node.inputs if x.index in last]:
-            last[index] = latest(earlier)
+            last[index] = max(earlier)
     return last
 
 
