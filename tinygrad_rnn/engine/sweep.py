@@ -39,15 +39,11 @@ def tape(outputs: Iterable[Any], targets: Iterable[Any] | None = None) -> dict[i
     targets = None if targets is None else list(targets)
     wanted = None if targets is None else {t.index for t in targets}
     oldest = -1 if targets is None else min((t.born for t in targets), default=0)  # nothing older leads to one
-    found: dict[int, Any] = {}
     all_lead = True  # whether everything found leads to a target, as it does where every leaf is one
-    to_visit = [y for y in outputs if y.tracked and y.born >= oldest]
-    while to_visit:
-        node = to_visit.pop()
+    nodes = list({y.index: y for y in outputs if y.tracked and y.born >= oldest}.values())
+    seen = {y.index for y in nodes}
+    for node in nodes:  # which grows meanwhile
         index = node.index
-        if index in found:
-            continue
-        found[index] = node
         inputs = node.inputs
         if not inputs and wanted is not None and index not in wanted:
             all_lead = False
@@ -59,17 +55,18 @@ def tape(outputs: Iterable[Any], targets: Iterable[Any] | None = None) -> dict[i
                     "been computed from it, so the gradient there is not known any more. Run the forward pass again "
                     "before going backward, or replace the data (an optimiser's step, say) after the backward pass."
                 )
-            if key not in found and x.tracked:
+            if key not in seen and x.tracked:
                 if x.born >= oldest:
-                    to_visit.append(x)
+                    seen.add(key)
+                    nodes.append(x)
                 else:
                     all_lead = False
-    in_order = sorted(found.values(), key=operator.attrgetter("index"))
-    found.clear()  # before the next dict is made, since a tape may be long
+    seen.clear()  # before the next dict is made, since a tape may be long
+    nodes.sort(key=operator.attrgetter("index"))
     if wanted is None or all_lead:
-        return {node.index: node for node in in_order}
+        return {node.index: node for node in nodes}
     order: dict[int, Any] = {}
-    for node in in_order:
+    for node in nodes:
         index = node.index
         if index in wanted:
             order[index] = node

@@ -717,7 +717,7 @@ class Tensor(p.Recorded):
         self[index] = None
 
 
-_new = object.__new__
+_new, _ndarray = object.__new__, np.ndarray  # looked up once, since every operation asks
 _set_grad = Tensor.__dict__["_grad"].__set__
 
 
@@ -729,11 +729,11 @@ def record(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
     """
     try:
         # Written out for one and two inputs: before Python 3.12 a comprehension is a function, made and called.
-        if len(inputs) == 2 and not params:
-            value = primitive.forward(inputs[0].value, inputs[1].value)
-        elif len(inputs) == 1:
+        if len(inputs) == 1:
             x = inputs[0].value
             value = primitive.forward(x, **params) if params else primitive.forward(x)
+        elif len(inputs) == 2 and not params:
+            value = primitive.forward(inputs[0].value, inputs[1].value)
         else:
             value = primitive.forward(*map(value_of, inputs), **params)
     except (ValueError, IndexError, TypeError) as error:
@@ -744,7 +744,7 @@ def record(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
         return record(primitive, tensors(*inputs), params)
     place = here()
     result: Tensor = _new(Tensor)
-    result.value = value if type(value) is np.ndarray else np.asarray(value)
+    result.value = value if type(value) is _ndarray else np.asarray(value)
     result.index = result.born = _next_index()
     result.place = place
     result.name = result._grad = None
