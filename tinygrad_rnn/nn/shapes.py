@@ -17,10 +17,9 @@ def check_features(module: Module, x: Tensor, weight: Parameter, leads: Mapping[
 
     leads: what may stand before the last axis, such as ("batch",), by the number of axes; None for anything.
     """
-    shape, sizes = x.value.shape, weight.value.shape
-    if shape[-1:] == sizes[1:] and (leads is None or len(shape) - 1 in leads):
+    shape, inputs = x.value.shape, weight.value.shape[1]
+    if shape and shape[-1] == inputs and (leads is None or len(shape) - 1 in leads):
         return
-    inputs = sizes[1]
     expected = " or ".join(shown(*lead, inputs) for lead in (leads.values() if leads else [("...",)]))
     if x.ndim and x.shape[-1] != inputs:
         fix = f"make the last axis of x {inputs} long, or build the module for inputs of size {x.shape[-1]}"
