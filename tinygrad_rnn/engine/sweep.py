@@ -151,13 +151,12 @@ def sweep(
                     part = hook(node, slot, part)
                     if part is None:
                         continue
-                total = cotangents.get(key)
-                if total is None:
+                if key not in cotangents:
                     cotangents[key] = part
                 elif key in owned:
-                    total += part
+                    cotangents[key] += part
                 else:
-                    cotangents[key] = total + part
+                    cotangents[key] = cotangents[key] + part
                     if part.ndim and not create_graph:  # the sum of 0-d arrays is a NumPy scalar: not in place
                         owned.add(key)
     finally:
