@@ -178,6 +178,38 @@ def test_the_index_that_a_gather_keeps_is_a_copy_that_cannot_be_written_to():
                 array[...] = 0
 
 
+# How an array lies in memory -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [name for name, primitive in p.TABLE.items() if primitive.differentiable])
+def test_how_an_array_lies_in_memory_changes_no_number(name):
+    for sample in samples_of(name):
+        v = generator(str(sample)).uniform(-2.0, 2.0, node_of(sample).shape)
+        found = []
+        for lay in (np.ascontiguousarray, np.asfortranarray):
+            xs = [leaf(lay(a) if a.ndim else a) for a in sample.inputs]
+            y = sample.f(*xs, **sample.how)
+            found.append([y.data, *tg.vjp(y, xs, v)])
+        for one, other in zip(*found, strict=True):
+            close(one, other, 1e-14 * (1 + v.size))
+
+
+@pytest.mark.parametrize("lay", [np.ascontiguousarray, np.asfortranarray])
+@pytest.mark.parametrize(("rows", "wide"), [(40, (128, 256)), (40, (256, 128)), (1, (1024, 1024))])
+def test_a_large_linear_is_right_however_its_weights_lie(lay, rows, wide):
+    """From a million multiplications on the product is made another way; sums of small whole numbers are exact."""
+    rng = generator(f"large linear {rows} {wide}")
+    x, w, b, v = (rng.integers(-9, 10, n).astype(float) for n in [(rows, wide[1]), wide, wide[:1], (rows, wide[0])])
+    xs = [leaf(x), leaf(lay(w)), leaf(b)]
+    y = tg.linear(*xs)
+    equal(y.data, np.einsum("ni,oi->no", x, w) + b)
+    expected = [np.einsum("no,oi->ni", v, w), np.einsum("no,ni->oi", v, x), v.sum(axis=0)]
+    for found, one in zip(tg.vjp(y, xs, v), expected, strict=True):
+        equal(found, one)
+    for found, one in zip(tg.vjp(y, xs, v, create_graph=True), expected, strict=True):
+        equal(found.data, one)
+
+
 # 8. dtypes -----------------------------------------------------------------------------------------------------------
 
 

@@ -48,6 +48,8 @@ def notice_primitives(differing: list[Any]) -> None:
     for name in touched(differing):
         test_primitives_all_samples.test_float32_agrees_with_float64(name)
         test_laws_of_arrays.test_constants_of_lower_precision_make_no_gradient_less_precise(name, np.float32)
+    for lay in (np.ascontiguousarray, np.asfortranarray):
+        test_laws_of_arrays.test_a_large_linear_is_right_however_its_weights_lie(lay, 40, (128, 256))
     test_laws_of_arrays.test_a_base_of_small_whole_numbers_makes_no_gradient_less_precise()
     test_primitives_errors.test_a_bias_that_does_not_fit_is_refused_at_once_and_not_on_the_way_back()
     test_table.test_what_is_not_complex_analytic_is_marked_so()

@@ -414,20 +414,23 @@ def _matmul_right(g: Any, y: Any, a: Any, b: Any) -> Any:
     return a.swapaxes(-1, -2) @ g
 
 
+_MANY = 10**6  # multiplications, from which on it is worth asking how a matrix lies in memory
+
+
 def _times(a: Any, w: Any) -> Any:
     """a @ w, where w is a matrix. `dot` is the quicker spelling for what needs no broadcasting."""
     if a.ndim > 2:
         return a @ w
-    if w.size >= 2**15 and a.size * w.shape[1] >= 1e6 and isinstance(w, np.ndarray) and w.flags.fnc:
-        # So much takes BLAS up to twice as long where w lies column by column, but not as a product of transposes.
-        return np.ascontiguousarray(w.T.dot(a.T).T)
-    return a.dot(w)
+    if len(a) * w.size < _MANY or isinstance(w, Recorded) or not w.flags.fnc:
+        return a.dot(w)
+    # BLAS takes up to twice as long for a w that lies column by column, but not for the product of the transposes.
+    return np.ascontiguousarray(w.T.dot(a.T).T)
 
 
 def _linear(x: Array, w: Array, b: Array | None = None) -> Array:
     if w.ndim != 2 or not x.ndim:  # NumPy would multiply these otherwise; that the sizes fit it sees itself
         raise ValueError
-    y = _times(x, w.T)
+    y: Array = _times(x, w.T)
     if b is None:
         return y
     if b.ndim != 1 or len(b) != len(w):

@@ -157,7 +157,7 @@ def sweep(
                     cotangents[key] += part
                 else:
                     cotangents[key] = cotangents[key] + part
-                    if part.ndim and not create_graph:  # the sum of 0-d arrays is a NumPy scalar: not in place
+                    if part.ndim:  # the sum of 0-d arrays is a NumPy scalar: not in place
                         owned.add(key)
     finally:
         HERE.set(here)
