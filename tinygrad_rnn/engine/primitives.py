@@ -437,7 +437,8 @@ def _linear(x: Array, w: Array, b: Array | None = None) -> Array:
         raise ValueError
     if y.dtype is not b.dtype:
         return y + b
-    y += b  # in place, since nobody else has seen the product yet
+    rows = y[0] if y.ndim == 2 and len(y) == 1 else y  # NumPy takes twice as long where it broadcasts
+    rows += b  # in place, since nobody else has seen the product yet
     return y
 
 
