@@ -29,11 +29,12 @@ ROOMS = {
 # The layers inside the engine: a module imports only from those with a smaller number.
 ENGINE = {
     "primitives": 0.0,
-    "annotate": 0.0,
+    "decorators": 0.0,
+    "annotate": 0.1,
     "numpy_advice": 0.0,
     "numpy_protocol": 0.1,
-    "arguments": 0.1,
-    "indexing": 0.2,
+    "arguments": 0.2,
+    "indexing": 0.3,
     "sweep": 1.0,
     "tensor": 2.0,
     "functions": 3.0,

@@ -8,6 +8,7 @@ import pytest
 import tinygrad_rnn as tg
 from tests.debug import faults
 from tests.debug.faults import CLEAN, CONTEXTS, FAULTS
+from tinygrad_rnn.debug.lines import line_of
 
 CASES = [(fault, context) for fault in FAULTS for context in CONTEXTS]
 
@@ -109,6 +110,26 @@ def test_a_nan_that_was_given_is_not_blamed_on_an_operation():
     ):
         (w * x).sum().backward()
     assert caught.value.blame.operation is None
+
+
+def test_a_function_is_decorated_with_parentheses():
+    @tg.detect_anomaly()
+    def logarithm(x):
+        return x.log()
+
+    assert logarithm(tg.Tensor([1.0], requires_grad=True)).data == 0.0
+    for _ in range(2):
+        with pytest.raises(tg.AnomalyError, match="made by log, forward"):
+            logarithm(tg.Tensor([-1.0], requires_grad=True))
+
+    @tg.record_lines()
+    def doubled(x):
+        return x * 2.0
+
+    assert "return x * 2.0" in line_of(doubled(tg.Tensor([1.0], requires_grad=True))).text
+    for wrong in (tg.detect_anomaly, tg.record_lines):
+        with pytest.raises(TypeError, match=rf"write @tg.{wrong.__name__}\(\), with parentheses"):
+            wrong(logarithm)
 
 
 def test_an_error_of_the_program_is_not_hidden():

@@ -141,6 +141,17 @@ def test_the_command_line_runs_a_script_and_goes_on_from_a_pipe(model):
     assert "epoch 2 ['x'] True" in ran.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such pipes")
+def test_a_reader_that_has_enough_ends_the_session_without_a_traceback(model):
+    command = [sys.executable, "-m", "tinygrad_rnn", "debug", "-c", "n; n; n; n; n; n; n; n", str(model)]
+    asking = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "stopped before" in asking.stdout.readline()
+    asking.stdout.close()
+    _, complaints = asking.communicate("s\n" * 10_000, timeout=120)
+    assert complaints == ""
+    assert asking.returncode == 1
+
+
 def tell(monkeypatch, text):
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
 

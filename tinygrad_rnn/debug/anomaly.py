@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..engine.annotate import Place
+from ..engine.decorators import F, decorated, without_parentheses
 from ..engine.observed import observing
 from ..engine.primitives import Array, Primitive
 from ..engine.tensor import Tensor
@@ -294,8 +295,13 @@ class detect_anomaly(observing):  # noqa: N801 - used like a function
 
     __slots__ = ()
 
-    def __init__(self) -> None:
+    def __init__(self, *given: Any) -> None:
+        if given:
+            raise without_parentheses("detect_anomaly")
         super().__init__(Anomalies())
+
+    def __call__(self, function: F) -> F:
+        return decorated(function, "tg.detect_anomaly", detect_anomaly)
 
     def __exit__(self, kind: Any, error: Any, at: Any) -> None:
         super().__exit__(kind, error, at)

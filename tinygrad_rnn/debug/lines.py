@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.annotate import Place
+from ..engine.decorators import F, decorated, without_parentheses
 from ..engine.observed import Observer, observing
 from ..engine.primitives import Primitive
 from ..engine.tensor import Tensor
@@ -90,5 +91,10 @@ class record_lines(observing):  # noqa: N801 - used like a function
 
     __slots__ = ()
 
-    def __init__(self) -> None:
+    def __init__(self, *given: Any) -> None:
+        if given:
+            raise without_parentheses("record_lines")
         super().__init__(Lines())
+
+    def __call__(self, function: F) -> F:
+        return decorated(function, "tg.record_lines", record_lines)

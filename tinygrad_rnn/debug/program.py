@@ -184,6 +184,8 @@ def run_program(
                 runpy.run_path(path, run_name="__main__")
         except bdb.BdbQuit:
             return 0
+        except BrokenPipeError:  # as in `... | head`: there is nobody to tell
+            raise
         except Exception as error:
             return _ended_in(error, stopping)
     nowhere = "" if stopping.stopped else ": it made no backward pass, such as loss.backward(), to stop at"

@@ -102,6 +102,8 @@ class Prompt(Commands, cmd.Cmd):
         except KeyboardInterrupt:
             at = self.debugger.position
             self.say(f"\ninterrupted after event {at} of {len(self.debugger)}; nothing is half done, c goes on")
+        except BrokenPipeError:  # nobody reads what is said any more
+            raise
         except (ValueError, RuntimeError, RenderError, OSError) as error:
             self.say(f"*** {error}")
         return False

@@ -7,16 +7,16 @@ recording an operation reads a single variable.
 from __future__ import annotations
 
 import functools
-import inspect
 import itertools
 import operator
 import reprlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar, cast
 
-F = TypeVar("F", bound=Callable[..., Any])
+from .decorators import F, decorated, without_parentheses
+
 T = TypeVar("T")
 
 
@@ -92,57 +92,7 @@ class Within:
             HERE.set(_in_force(before) if type(before) is LoopPlace and before.instead else before)
 
     def __call__(self, function: F) -> F:
-        name = f"tg.{type(self).__name__}"
-        if not inspect.isroutine(function):
-            raise TypeError(
-                f"{name}(...) decorates a function, not {function!r}; around other code write `with {name}(...):`"
-            )
-        if inspect.isasyncgenfunction(function):
-            raise TypeError(f"{name}(...) cannot decorate an async generator; write `with {name}(...):` inside it")
-        fresh = functools.partial(type(self), self._setting)
-        if inspect.isgeneratorfunction(function):
-
-            @functools.wraps(function)
-            def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-                return (yield from _each_resumption_within(fresh, function(*args, **kwargs)))
-
-            return cast(F, generator)
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def coroutine(*args: Any, **kwargs: Any) -> Any:
-                with fresh():
-                    return await function(*args, **kwargs)
-
-            return cast(F, coroutine)
-
-        @functools.wraps(function)
-        def plain(*args: Any, **kwargs: Any) -> Any:
-            with fresh():
-                return function(*args, **kwargs)
-
-        return cast(F, plain)
-
-
-def _each_resumption_within(fresh: Callable[[], Within], inner: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-    resume: Callable[[Any], Any] = inner.send
-    value: Any = None
-    while True:
-        try:
-            with fresh():
-                item = resume(value)
-        except StopIteration as stop:
-            return cast(T, stop.value)
-        finally:
-            value = None  # an error kept here would keep all its frames alive
-        try:
-            resume, value = inner.send, (yield item)
-        except GeneratorExit:
-            with fresh():
-                inner.close()
-            raise
-        except BaseException as error:
-            resume, value = inner.throw, error
+        return decorated(function, f"tg.{type(self).__name__}", functools.partial(type(self), self._setting))
 
 
 class scope(Within):  # noqa: N801 - used like a function: `with tg.scope("encoder"):`
@@ -181,9 +131,7 @@ class no_grad(Within):  # noqa: N801 - PyTorch's name
 
     def __init__(self, recording: bool = False) -> None:
         if not isinstance(recording, bool):
-            raise TypeError(
-                "tg.no_grad is called before it decorates or is entered: write @tg.no_grad(), with parentheses"
-            )
+            raise without_parentheses("no_grad")
         super().__init__(recording)
 
     def _inside(self, here: Place) -> Place:
