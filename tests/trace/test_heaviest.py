@@ -43,6 +43,7 @@ def test_the_order_is_exactly_that_of_all_paths_sorted(which, unit, by):
     assert top.gap == 0
     assert np.allclose(found, ranked[: len(found)], rtol=1e-12)
     assert len(top) == min(12, len(ranked))
+    assert top.all_listed == (len(ranked) <= 12)
     for path in top:
         key = tuple(zip(path.word, path.steps, strict=True))
         assert np.allclose(path.gradient, expected[key], rtol=1e-10, atol=1e-18)
@@ -53,9 +54,13 @@ def test_the_order_is_exactly_that_of_all_paths_sorted(which, unit, by):
 
 def test_all_paths_together_leave_nothing():
     _, xs, _, loss = lstm(steps=3)
-    top = tg.trace_gradient(loss, to=xs[0]).top_paths(100)
-    assert len(top) == 4
-    assert top.rest_norm < 1e-15
+    trace = tg.trace_gradient(loss, to=xs[0])
+    for k in (4, 100):
+        top = trace.top_paths(k)
+        assert len(top) == 4
+        assert top.rest_norm < 1e-15
+        assert str(top).splitlines()[5] == "There are no other paths."
+    assert "all other paths together" in str(trace.top_paths(3))
 
 
 def test_within_a_route_only_its_paths_are_ranked():

@@ -171,7 +171,7 @@ def top_paths(
         by,
         gap / size if by == "share" and size else gap,
         found.expansions,
-        all_listed=within is None and gap == 0 and len(found.words) < k,
+        all_listed=within is None and len(found.words) == segments.words(),
         instead="" if found.best_left <= size else _instead(paths, whole, found.best_left),
     )
 

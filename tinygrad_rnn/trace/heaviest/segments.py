@@ -58,6 +58,13 @@ class Segments:
     ways: dict[Stop, Ways]
     shapes: dict[Stop, tuple[int, int, int]] = field(default_factory=dict)
 
+    def words(self) -> int:
+        """How many paths there are, as they are listed: by their stops."""
+        onward: dict[Stop, int] = {}
+        for stop, ways in self.ways.items():
+            onward[stop] = bool(ways.uses) + sum(onward[earlier] for earlier in ways.following)
+        return sum(onward[stop] for stop in self.begins)
+
     def shape(self, stop: Stop) -> tuple[int, int, int]:
         """(rows, states, elements): how the cotangent of a stop is laid out.
 
