@@ -13,6 +13,7 @@ from .automaton import Advance, Paths, read, split
 from .expression import Letter, Mark, quoted
 from .measure import has_a_norm
 from .parts import Part
+from .printed import Listed
 from .reading import LOOP
 from .route import landmark
 from .scaled import log10_by_state
@@ -26,10 +27,16 @@ def by_crossings(paths: Paths, name: str, whole: Array) -> list[Part]:
     found, zero = split(reading), np.zeros(paths.source.shape, paths.source.dtype)
     beyond = {k for k, part in found.items() if not has_a_norm(part)}
     logs = log10_by_state(reading) if beyond else {}
-    return [
-        Part(f"{k} crossings in {name}", found.get(k, zero), whole, k in found, logs[k] if k in beyond else None)
+    return Listed(
+        Part(
+            f"{k} crossing{'' if k == 1 else 's'} in {name}",
+            found.get(k, zero),
+            whole,
+            k in found,
+            logs[k] if k in beyond else None,
+        )
         for k in range(max(found, default=0) + 1)  # type: ignore[type-var, operator]
-    ]
+    )
 
 
 def mean_of(pieces: Sequence[Part]) -> float:

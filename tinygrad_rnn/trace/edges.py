@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..engine.sweep import AtEdge, sweep
 from .automaton import Paths
 from .measure import has_a_norm, magnitude, norms_over, percent, shares_of
+from .printed import Listed
 from .scaled import Scaled, log10_of, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
@@ -63,7 +64,7 @@ def uses_one_by_one(paths: Paths, whole: Array) -> list[Use]:
     norms = norms_over(parts, 1).tolist()
     logs = _log10_by_use(paths) if not all(map(has_a_norm, parts)) else {}
     measured = zip(found, norms, shares_of(parts, whole).tolist(), strict=True)
-    return [
+    return Listed(
         Use(
             consumer=c.index,
             slot=slot,
@@ -77,7 +78,7 @@ def uses_one_by_one(paths: Paths, whole: Array) -> list[Use]:
             log10=None if has_a_norm(part) else logs[c.index, slot],
         )
         for (c, slot, part), norm, share in measured
-    ]
+    )
 
 
 def _log10_by_use(paths: Paths) -> dict[tuple[int, int], float]:

@@ -21,6 +21,7 @@ from .automaton import Paths
 from .measure import has_shares, is_beyond, magnitude, norms_over, percent, shares_of, smallest
 from .missing import log10_of_whole, why_no_shares
 from .oversights import lags_of_two_ends, last_steps, warnings_about
+from .printed import Listed
 from .scaled import log10_norms
 from .uses import Step, Uses, connected, seeds_of, sweep_uses, uses_of
 
@@ -106,7 +107,7 @@ class Ledger:
         together = np.stack([sums[lag] for lag in ordered]) if ordered else np.empty((0, *self.total.shape))
         norms, shares = norms_over(together, 1), shares_of(together, self.total, self._dtype)
         running = np.cumsum(shares)
-        return [Lag(lag, *map(float, row)) for lag, *row in zip(ordered, shares, norms, running, strict=True)]
+        return Listed(Lag(lag, *map(float, row)) for lag, *row in zip(ordered, shares, norms, running, strict=True))
 
     def horizon(self, part: float = 0.99) -> int | None:
         """How many last steps it takes: all lags from there on are together less than 1 - `part` of the gradient.
@@ -236,7 +237,7 @@ class StreamingLedger:
             if tau is not None and i is not None and self.connected[0, k]
         ]
         running = np.cumsum([share for _, share, _ in sorted(cells)])
-        return [Lag(*cell, float(sum_)) for cell, sum_ in zip(sorted(cells), running, strict=True)]
+        return Listed(Lag(*cell, float(sum_)) for cell, sum_ in zip(sorted(cells), running, strict=True))
 
     def horizon(self, part: float = 0.99) -> int | None:
         """How many last steps it takes, as `Ledger.horizon`."""

@@ -14,6 +14,7 @@ from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor
 from .automaton import Paths, Reading, split, split_jacobian
 from .measure import has_a_norm, has_shares, magnitude, norms_over, percent, shares_of
+from .printed import ListedByName
 from .reading import perhaps_meant, read_route, read_routes
 from .route import Route, accepts, checked
 from .scaled import log10_of_route
@@ -87,7 +88,7 @@ def partition(paths: Paths, classes: Mapping[str, Route], whole: Array) -> dict[
     Raises ValueError where some path belongs to no class or to several: it names the classes.
     """
     found, zero = _by_class(paths, classes, split), _zeros(paths)
-    parts = {}
+    parts = ListedByName[Part]()
     for name, route in classes.items():
         part = found.get(name, zero)
         log10 = part_along(paths, route, whole).log10 if name in found and not has_a_norm(part) else None

@@ -92,7 +92,8 @@ def sections(trace: Answers) -> Iterator[Section]:
     if names:
         found = trace.top_paths(5, most_expansions=MOST_EXPANSIONS)
         top = tuple((str(path), *path.written) for path in found)
-        rest = (("all others together", percent(found.rest_share), magnitude(found.rest_norm)),)
+        others = ("all others together", percent(found.rest_share), magnitude(found.rest_norm))
+        rest = () if found.all_listed else (others,)
         proven = "in exact order" if found.gap == 0 else "the heaviest that a short search found"
         yield Section("Heaviest single paths", (f"By where they cross time, {proven}.",), _PATHS, top + rest)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..engine.sweep import AtEdge, describe, sweep
 from .measure import smallest
+from .printed import Listed
 
 FLAT = {"relu", "sign", "floor", "ceil", "round", "clip", "maximum", "minimum", "abs", "where"}
 SATURATING = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0)}
@@ -52,10 +53,10 @@ def zeros(losses: Sequence[Any], order: Mapping[int, Any]) -> list[Zero]:
     kept = sweep(dict(order), seeds, [], hooks)
     if found:
         kept = sweep(dict(order), seeds, {consumer.index for consumer, _ in found})
-    return [
+    return Listed(
         Zero(describe(consumer), describe(consumer.inputs[slot]), _why(consumer, slot, kept[consumer.index]))
         for consumer, slot in found
-    ]
+    )
 
 
 def _why(consumer: Any, slot: int, cotangent: Any) -> str:
