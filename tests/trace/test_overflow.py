@@ -127,3 +127,16 @@ def test_what_cancels_between_numbers_of_crossings_does_not_spoil_the_expected_g
         a, b = Fraction(1, 2) * (3 * a + 2 * b), -a + Fraction(1, 2) * b
     exact = float(3 * a + 2 * b - a + Fraction(1, 2) * b)
     assert trace.expected_detached("h", keep=0.5).gradient[0] == pytest.approx(exact, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize(("factors", "what"), [([1e200, 1e200, 1e-200, 1e-200], "under"), ([1e-200, 1e200], "no")])
+def test_a_gradient_that_leaves_the_range_of_numbers_on_the_way_only_says_so(factors, what):
+    h = w = tg.Tensor(1.0, requires_grad=True, name="w")
+    with np.errstate(over="ignore"):
+        for _, factor in tg.steps(np.array(factors)):
+            h = (h * factor).named("h")
+        trace = tg.trace_gradient(h * 1.0, to=w)
+        said = f"{trace.ledger()} {trace.flow()}"
+    assert ("underflowed: it is about 10^0 in truth, but left the range of numbers" in said) == (what == "under")
+    assert "10^-0" not in said
+    assert trace.top_paths(2)[0].norm == pytest.approx(1.0)

@@ -15,6 +15,7 @@ from .ledger import Ledger as Ledger
 from .ledger import StreamingLedger as StreamingLedger
 from .measure import magnitude as magnitude
 from .measure import percent as percent
+from .measure import power_of_ten as power_of_ten
 from .parts import Part as Part
 from .parts import jacobian_parts as jacobian_parts
 from .question import GradientTrace as GradientTrace

@@ -13,6 +13,7 @@ from ..engine.sweep import describe, tape
 from ..engine.tensor import Tensor, seed_of
 from .directions import FORWARD, Key
 from .forgotten import states_not_handed_on
+from .measure import power_of_ten
 from .oversights import warnings_about
 from .reading import LOOP
 from .recurrence import Gate, gates_of, recurrent_weights
@@ -213,8 +214,8 @@ def _out_of_range(way: list[Point], dtype: Any) -> list[str]:
     ):
         if there:
             found.append(
-                f"At step {there[0].step} it is too {what} for {dtype}, whose numbers end at 10^{limit:.0f}: there "
-                f"backward() {goes}, while what is said here is right."
+                f"At step {there[0].step} it is too {what} for {dtype}, whose numbers end at {power_of_ten(limit)}: "
+                f"there backward() {goes}, while what is said here is right."
             )
     return found
 

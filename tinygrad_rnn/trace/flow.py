@@ -25,7 +25,7 @@ from ..engine.sweep import AtEdge, describe, sweep, tape
 from ..engine.tensor import Tensor, constant, record
 from .automaton import Paths, Reading, crosses, every_path, uses_on
 from .expression import UNNAMED
-from .measure import has_shares, percent, smallest
+from .measure import has_shares, percent, power_of_ten, smallest
 from .missing import why_no_shares
 from .reading import read_route
 from .route import Route, accepts
@@ -165,7 +165,7 @@ def _log10_total(shares: Mapping[Use, float], log10: Mapping[Use, float], uses: 
 
 def share_or_power(share: float, log10: float | None) -> str:
     """A share as reports print it; of one that underflowed its power of ten. log10: of the size of a share of 0."""
-    return f"10^{log10:.0f}" if share == 0 and log10 is not None and log10 > -math.inf else percent(share)
+    return power_of_ten(log10) if share == 0 and log10 is not None and log10 > -math.inf else percent(share)
 
 
 def notes(flow: Flow) -> list[str]:

@@ -82,6 +82,11 @@ def has_shares(whole: Array, dtype: Any = None) -> bool:
     return bool(np.isfinite(whole).all() and norms_over(whole[None], 1)[0] >= smallest(dtype or whole.dtype))
 
 
+def power_of_ten(log10: float) -> str:
+    """10^-324, and 10^0 whether from above or below."""
+    return f"10^{round(log10)}"
+
+
 def percent(share: float, log10: float | None = None) -> str:
     """A share as reports print it: 12.34%, 3e-09 where percents would round to 0, 0 where it is exactly that.
 
@@ -106,11 +111,11 @@ def magnitude(norm: float, log10: float | None = None, dtype: Any = np.float64) 
     if log10 == -math.inf and not norm >= smallest(dtype):  # nan is what infinity makes of 0 on the way
         return "0 exactly"
     if not math.isfinite(norm) and log10 is not None and math.isfinite(log10):
-        return f"10^{log10:.0f} overflowed"
+        return f"{power_of_ten(log10)} overflowed"
     if math.isnan(norm):
         return "not a number"
     if norm == math.inf:
         return "inf or overflowed" if log10 is None else "infinite"
     if norm < smallest(dtype):
-        return "0 or underflowed" if log10 is None else f"10^{log10:.0f} underflowed"
+        return "0 or underflowed" if log10 is None else f"{power_of_ten(log10)} underflowed"
     return f"{norm:.3g}"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .automaton import Paths, every_path
-from .measure import has_shares
+from .measure import has_shares, power_of_ten
 from .route import accepts
 from .scaled import log10_of_route
 
@@ -26,11 +26,11 @@ def why_no_shares(paths: Paths, whole: npt.NDArray[Any]) -> str:
     """
     if has_shares(whole, paths.source.dtype):
         return ""
-    finite = bool(np.isfinite(whole).all())
-    log10 = log10_of_whole(paths)
-    if finite:
-        below = f"underflowed: it is about 10^{log10:.0f}, too small for a number"
-        return "is exactly 0" if log10 == -math.inf else below
-    if not math.isfinite(log10):
+    finite, log10 = bool(np.isfinite(whole).all()), log10_of_whole(paths)
+    if finite and log10 == -math.inf:
+        return "is exactly 0"
+    if not finite and not math.isfinite(log10):
         return "is not finite"
-    return f"overflowed: it is about 10^{log10:.0f}" + (", too large for a number" if log10 > 38 else " in truth")
+    lost, beyond, size = ("underflowed", log10 < -37, "small") if finite else ("overflowed", log10 > 38, "large")
+    why = f", too {size} for a number" if beyond else " in truth, but left the range of numbers on the way back"
+    return f"{lost}: it is about {power_of_ten(log10)}{why}"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.sweep import AtEdge, describe, sweep
-from .measure import smallest
+from .measure import power_of_ten, smallest
 from .printed import Listed
 
 FLAT = {"relu", "sign", "floor", "ceil", "round", "clip", "maximum", "minimum", "abs", "where"}
@@ -67,7 +67,7 @@ def _why(consumer: Any, slot: int, cotangent: Any) -> str:
     carried = sweep({x.index: end, consumer.index: consumer}, {consumer.index: scaled}, [x.index], only)
     if x.index in carried and carried[x.index].any():
         size = math.log10(float(np.max(np.abs(cotangent))))
-        return f"it underflowed: the gradient is about 10^{size:.0f} there, and no slope is 0 (see log10_norms)"
+        return f"it underflowed: the gradient is about {power_of_ten(size)} there, and no slope is 0 (see log10_norms)"
     if operation in SATURATING and np.isin(y, SATURATING[operation]).all():
         return f"{operation} is saturated: its slope rounds to 0 there, and is not 0 in truth"
     if operation in FLAT:

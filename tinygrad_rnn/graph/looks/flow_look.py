@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ...trace import Boundary, magnitude
+from ...trace import Boundary, magnitude, power_of_ten
 from ..text.labels import Line, visible
 from ..views.figure import Node
 from ..views.flow import Current, Currents
@@ -28,7 +28,7 @@ def share_text(share: float, log10: float = -math.inf) -> str:
     log10: of the size of a share that is 0 since it underflowed, which is written as a power of ten.
     """
     if share == 0:
-        return "0" if log10 == -math.inf else f"10^{log10:.0f}"
+        return "0" if log10 == -math.inf else power_of_ten(log10)
     if abs(share) < SMALL:
         return "–"
     sign = "+" if share > 0 else "−"

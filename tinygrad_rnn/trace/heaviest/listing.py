@@ -7,7 +7,6 @@ make its contribution a product of small matrices. Bounds on what any completion
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 from collections import Counter
@@ -21,7 +20,7 @@ import numpy.typing as npt
 from ..automaton import Paths, Reading, every_path
 from ..crossings import by_crossings
 from ..expression import UNNAMED, Letter, quoted
-from ..measure import is_beyond, magnitude, norms_over, percent, shares_of, smallest
+from ..measure import is_beyond, magnitude, norms_over, percent, power_of_ten, shares_of, smallest
 from ..missing import log10_of_whole
 from ..reading import read_route
 from ..route import Route
@@ -150,7 +149,8 @@ def top_paths(
     segments = segments_of(_reading(paths, within), unit)
     size = math.inf if overflowed else float(norms_over(whole[None], 1)[0])
     along = whole.ravel() / (size or 1.0) if by == "share" else None
-    with np.errstate(over="ignore", invalid="ignore") if overflowed else contextlib.nullcontext():
+    expected: dict[str, Any] = {"over": "ignore"} | ({"invalid": "ignore"} if overflowed else {})
+    with np.errstate(**expected):
         found = search(segments, k, along, most_expansions, LIMIT)
     if overflowed and not found.scaled:
         raise ValueError(
@@ -183,7 +183,9 @@ def _check_scaled(paths: Paths, by: By) -> None:
     if not math.isfinite(log10):
         raise ValueError("the gradient is not finite, so no path is the heaviest: tg.detect_anomaly() says where from")
     if by == "share":
-        raise ValueError(f'the gradient overflowed: it is about 10^{log10:.0f}, so nothing has a share: by="norm"')
+        raise ValueError(
+            f'the gradient overflowed: it is about {power_of_ten(log10)}, so nothing has a share: by="norm"'
+        )
 
 
 def _reading(paths: Paths, within: Route | None) -> Reading:
