@@ -30,6 +30,7 @@ ROOMS = {
 ENGINE = {
     "primitives": 0.0,
     "decorators": 0.0,
+    "files": 0.0,
     "annotate": 0.1,
     "numpy_advice": 0.0,
     "numpy_protocol": 0.1,

@@ -16,8 +16,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, final
 
+from ..engine.files import check_place, write
 from ..engine.tensor import Tensor, seed_of
-from ..graph import check_place, write
 from .tape_data import tape_data
 
 # In the order in which they need one another.

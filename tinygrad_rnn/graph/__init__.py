@@ -29,7 +29,6 @@ from .looks.overlay import BLUE, FADED_STROKE, ORANGE, Overlay, Sample, Stroke
 from .looks.style import SHOWN
 from .pictures.coordinates import Geometry, PlacedBox, PlacedEdge, PlacedNode, geometry_of
 from .pictures.drawing import Drawing
-from .pictures.files import check_place, write
 from .pictures.render import RenderError
 from .plots.gates import plot_gates
 from .plots.jacobians import plot_jacobians
@@ -63,7 +62,6 @@ __all__ = [
     "Stroke",
     "Value",
     "ancestors",
-    "check_place",
     "draw",
     "geometry",
     "plot_gates",
@@ -73,7 +71,6 @@ __all__ = [
     "plot_spectrum",
     "summarise",
     "visible",
-    "write",
 ]
 
 MORE = "Shapes, values and gradients: show=['shape', 'value', 'gradient'], best with few steps, as in steps=(0, 2)."

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import html
 import os
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from ..engine.files import check_place, write
 from .automaton import Paths
 from .crossings import mean_of
 from .diagnosis import diagnose
@@ -214,16 +214,5 @@ def save(trace: Answers, path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.suffix.lower() not in WRITERS:
         raise ValueError(f"a report is saved by the ending of its name, one of {', '.join(WRITERS)}; got {str(path)!r}")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"cannot save {target}: there is no folder {target.parent}; make it first")
-    content = WRITERS[target.suffix.lower()](trace)
-    real = Path(os.path.realpath(target))  # a link stays a link
-    unfinished = real.with_name(f".{secrets.token_hex(8)}.unfinished")
-    try:
-        unfinished.write_text(content, encoding="utf-8")
-        unfinished.replace(real)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot save {target}: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return target
+    check_place(target)  # before the long work
+    return write(target, WRITERS[target.suffix.lower()](trace).encode())

@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ...engine.files import check_place, write
 from ...engine.tensor import Tensor
 from ..looks.overlay import BLUE, ORANGE
 from ..looks.style import LIGHT_BLUE, LIGHT_ORANGE
 from ..pictures.accessible import clean, described_png
 from ..pictures.dot import dot_text
-from ..pictures.files import check_place, write
 from ..pictures.render import render
 from ..text.summary import number
 from ..views.figure import Figure, ancestors

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, final
 
+from ...engine.files import check_place, write
 from ..looks.alt import alt_text
 from ..looks.contents import Contents
 from ..looks.overlay import Overlay
@@ -16,7 +17,6 @@ from ..views.figure import Figure
 from ..views.flow import Currents
 from .accessible import described_png, described_svg
 from .dot import dot_text
-from .files import check_place, write
 from .render import FORMATS, RenderError, render
 
 TITLE = "Computation graph"

@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 from typing import Any, final
 
+from ...engine.files import check_place, write
 from ..pictures.accessible import clean, described_png, described_svg
-from ..pictures.files import check_place, write
 
 PLOT_FORMATS = ("png", "svg", "pdf")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 def check_place(target: Path) -> None:
     """Raises FileNotFoundError, IsADirectoryError or PermissionError where no file can be written."""
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):  # Path.is_dir raises for a name that is too long
         raise FileNotFoundError(f"cannot save {target}: there is no folder {target.parent}; make it first")
-    if target.is_dir():
+    if os.path.isdir(target):
         raise IsADirectoryError(f"cannot save {target}: it is a folder")
-    if not os.access(target if target.exists() else target.parent, os.W_OK):
+    if not os.access(target if os.path.exists(target) else target.parent, os.W_OK):
         raise PermissionError(f"cannot save {target}: no permission to write there")
 
 
