@@ -413,6 +413,12 @@ def test_in_a_rolled_picture_shares_are_added_up_over_time_and_the_state_carries
         ]
         expected = math.fsum(b.shares.get(state, 0.0) for b in found.flow.boundaries)
         assert abs(math.fsum(nets) - expected) < 1e-12
+        (edge,) = [e for e in found.figure.edges if e.crossing and of[e.source] == state]
+        assert edge.times == 5  # crossings, so that the mean is of one boundary
+        said = {"c": "+10% a step", "h": "+0.2% a step"}[state]
+        assert float(said.split("%")[0]) == pytest.approx(100 * expected / 5, rel=0.2)
+        assert said in drawing.dot
+        assert f"({said}) from {state} to " in drawing.alt_text
     assert "their shares are added up" in drawing.dot
     assert "from c to " in drawing.alt_text
     assert "of step" not in drawing.alt_text

@@ -6,7 +6,7 @@ import math
 
 from ...trace import Boundary, magnitude, power_of_ten
 from ..text.labels import Line, visible
-from ..views.figure import Node
+from ..views.figure import Edge, Node
 from ..views.flow import Current, Currents
 from .overlay import BLUE, DARK_BLUE, DARK_ORANGE, FADED_STROKE, ORANGE, Overlay, Room, Sample, Stroke
 
@@ -52,8 +52,8 @@ def current_text(current: Current) -> str:
     return f"{share_text(current.net, current.log10)} {parts_text(current)}".rstrip()
 
 
-def stroke(current: Current | None) -> Stroke:
-    """How an edge with this flow is drawn."""
+def stroke(current: Current | None, crossings: int = 0) -> Stroke:
+    """How an edge with this flow is drawn. crossings: how many crossings from step to step are drawn as one here."""
     if current is None:
         return FADED_STROKE
     net = current.net
@@ -63,7 +63,20 @@ def stroke(current: Current | None) -> Stroke:
     caption = [Line(share_text(net), SIZE, bold=True, color=_ink(net))]
     if parts := parts_text(current):
         caption.append(Line(parts, 12, color=_ink(net)))
+    if crossings > 1:
+        caption.append(Line(_a_step(net, crossings), 12, color=_ink(net)))
     return Stroke(ORANGE if net < 0 else BLUE, pen, net < 0, tuple(caption))
+
+
+def _a_step(net: float, crossings: int) -> str:
+    """The mean of one crossing, with its digits also where it is small."""
+    mean = net / crossings
+    small = f"{100 * mean:+.1g}%".replace("-", "−")
+    return f"{small if 0 < abs(mean) < SMALL else share_text(mean)} a step"
+
+
+def _crossings(e: Edge) -> int:
+    return e.times if e.crossing else 0
 
 
 def _ink(share: float) -> str:
@@ -76,7 +89,7 @@ def overlay(found: Currents) -> Overlay:
     met = {v for e, c in zip(figure.edges, found.edges, strict=True) if c is not None for v in (e.source, e.target)}
     met |= found.begins.keys()
     return Overlay(
-        strokes=tuple(map(stroke, found.edges)),
+        strokes=tuple(map(stroke, found.edges, map(_crossings, figure.edges))),
         faded=frozenset(n.id for n in figure.nodes if n.id not in met and n.index != flow.source_index),
         standing_out=_sources(found),
         inside={
@@ -153,6 +166,8 @@ def _notes(found: Currents) -> tuple[str, ...]:
         notes.append("(+140 −40): several arrows drawn as one; what adds, and what takes away.")
     if found.figure.view == "rolled":
         notes.append("An arrow stands for all its uses over time: their shares are added up, and may exceed 100%.")
+        if any(c is not None and _crossings(e) > 1 for e, c in zip(found.figure.edges, found.edges, strict=True)):
+            notes.append("A step: the mean over the steps at which the arrow crosses from one to the next.")
     elif flow.boundaries:
         notes.append(
             "Below, between steps: net, the share that crosses from one to the other; gross, its parts' sizes added up."
@@ -184,7 +199,8 @@ def flow_text(found: Currents) -> str:
     largest = sorted((item for item in crossing if item[1]), key=lambda item: -abs(item[1]))[:3]
     if largest:
         said = (
-            f"{share_text(net)} from {_said(nodes[e.source], rolled)} to {_said(nodes[e.target], rolled)}"
+            f"{share_text(net)}{f' ({_a_step(net, e.times)})' if e.times > 1 else ''} "
+            f"from {_said(nodes[e.source], rolled)} to {_said(nodes[e.target], rolled)}"
             for e, net in largest
         )
         over = ", added up over time" if rolled else ""

@@ -93,6 +93,7 @@ class Edge:
     slot: the number to print, where the order of the inputs matters.
     crossing: it leads from one time step to another.
     lag: how many steps ahead, in a rolled picture, where both ends are drawn once for all steps.
+    times: at how many steps it is there, in a rolled picture.
     """
 
     source: str
@@ -101,6 +102,7 @@ class Edge:
     slot: int | None = None
     crossing: bool = False
     lag: int = 0
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,18 @@ def rolled(outputs: Sequence[Any], steps: tuple[int, int] | None = None) -> Figu
     if len(members) > REFUSED:
         raise ValueError(f"{len(members):,} nodes would be drawn, and no picture of more than {REFUSED:,} can be read")
     uses: dict[tuple[Key, Key, int], list[tuple[int, int]]] = defaultdict(list)
+    times: Counter[tuple[Key, Key, int]] = Counter()
     for (source, target), inside in classes.uses.items():
-        uses[role[source], role[target], _lag(source, target, tape)] += inside
+        edge = role[source], role[target], _lag(source, target, tape)
+        uses[edge] += inside
+        times[edge] += 1
     ids = ids_of(members)
     began = _beginnings(members, tape)
     nodes = [_rolled_node(ids[r], r, keys, classes, tape, began) for r, keys in members.items()]
-    edges = [Edge(ids[u], ids[v], tuple(inside), None, lag != 0, lag) for (u, v, lag), inside in uses.items()]
+    edges = [
+        Edge(ids[u], ids[v], tuple(inside), None, lag != 0, lag, times[u, v, lag])
+        for (u, v, lag), inside in uses.items()
+    ]
     shown = {key: ids[role[key]] for key in classes.members if key[0] == "op"}
     return folded(tape, classes, nodes, edges, shown, "rolled")
 
