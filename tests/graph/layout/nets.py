@@ -39,6 +39,20 @@ def own(name):
     return [loss]
 
 
+def joined(begins_as_leaf=False):
+    """A peephole LSTM of [h, x]: at the first step, where both are constants, it is made unrecorded."""
+    rng = np.random.default_rng(0)
+    W, p = tg.Tensor(rng.normal(size=(12, 5)), True, "W"), tg.Tensor(rng.normal(size=3), True, "p")
+    h, c = (tg.Tensor(np.zeros(3), begins_as_leaf, name) for name in ("h0", "c0"))
+    for _, x in tg.steps(rng.normal(size=(4, 2))):
+        a = W @ tg.concatenate([h, tg.Tensor(x, name="x")])
+        f = (a[:3] + p * c).sigmoid().named("f")
+        i, g, o = a[3:6].sigmoid().named("i"), np.tanh(a[6:9]).named("g"), a[9:].sigmoid().named("o")
+        c = (f * c + i * g).named("c")
+        h = (o * np.tanh(c)).named("h")
+    return [(h * h).sum().named("loss")]
+
+
 def leaky():
     """The first step has an operation less than the others: what it would be applied to is a constant."""
     rng = np.random.default_rng(0)
@@ -209,6 +223,7 @@ OTHERS = {
 }
 DIFFERING = {  # nets whose steps are not all alike, or that have none
     "leaky": leaky,
+    "joined": joined,
     "begun without a state": begun_without_a_state,
     "deep": deep,
     "deep, backward": lambda: with_backward(deep()),

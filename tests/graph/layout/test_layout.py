@@ -253,7 +253,7 @@ def test_the_state_is_a_straight_line_through_all_steps(name, state):
     assert len(straight) == len(fig.steps) - 1
 
 
-@pytest.mark.parametrize("name", [*nets.LSTMS, "lstm", "two_layers", "windowed", "translator"])
+@pytest.mark.parametrize("name", [*nets.LSTMS, "lstm", "two_layers", "windowed", "translator", "joined"])
 def test_in_an_lstm_c_runs_straight_along_the_top_and_h_along_the_bottom(name):
     fig, p = placed(name)
     nodes = {n.id: n for n in fig.nodes}
@@ -479,7 +479,7 @@ def test_what_is_made_outside_of_the_states_of_all_steps_stands_in_no_ones_way()
 
 
 @pytest.mark.parametrize(
-    ("name", "beside"), [("leaky", set()), ("begun without a state", set()), ("rnn, backward", {"constant"})]
+    ("name", "beside"), [("leaky", {"constant"}), ("begun without a state", set()), ("rnn, backward", {"constant"})]
 )
 def test_only_what_comes_in_for_a_state_stands_beside_a_first_step_that_is_like_no_other(name, beside):
     fig, p = placed(name)

@@ -6,7 +6,9 @@ import pytest
 
 import tinygrad_rnn as tg
 from tests.graph import samples
+from tests.graph.layout import nets
 from tinygrad_rnn import nn
+from tinygrad_rnn.graph import VIEWS
 from tinygrad_rnn.graph.views.cells import cells
 
 
@@ -94,3 +96,19 @@ def test_the_gates_of_a_cell_that_is_looped_over_in_no_scope_belong_to_its_cell(
     gates = [n for n in fig.nodes if n.name in ("i", "f", "g", "o")]
     assert len(gates) == 8
     assert {n.scope for n in gates} == {""}
+
+
+def test_a_first_step_of_which_less_is_recorded_is_the_same_cell():
+    """[h, x] of constants is no operation: the first step begins with the product, and is the same from there on."""
+
+    def wiring(begins_as_leaf, view):
+        figure = VIEWS[view](nets.joined(begins_as_leaf), None)
+        nodes = {n.id: (n.name, n.operation, n.parts[-1:]) for n in figure.nodes}
+        return Counter((nodes[e.source], nodes[e.target], e.lag) for e in figure.edges if e.crossing), Counter(
+            nodes[n.id] for n in figure.nodes if n.kind == "operation"
+        )
+
+    for view in ("cells", "rolled"):
+        assert wiring(False, view) == wiring(True, view)
+    (product,) = [n for n in VIEWS["rolled"](nets.joined(), None).nodes if n.parts[-1:] == ("matmul",)]
+    assert product.parts == ("concatenate", "matmul")

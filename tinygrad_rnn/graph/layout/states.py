@@ -56,7 +56,7 @@ class Inside:
 
 def roles(figure: Figure, columns: Sequence[Column], column_of: Mapping[str, int]) -> Roles:
     """A node has the same role in all steps in which it is at the same place."""
-    place = places(figure.nodes)
+    place = places(figure.nodes, figure.edges)
     inside = _inside(figure.edges, columns, column_of)
     lines, falls = [], []
     for states in _states(figure, columns, column_of, place):

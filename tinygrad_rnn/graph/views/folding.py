@@ -12,7 +12,7 @@ class leads back to itself through another: a visible operation that it leads to
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -38,16 +38,18 @@ class Cell(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Folding:
     """drawn_as: for every operation, by index, the one that it is drawn as; its own index where it stays visible.
-    cell: the cell of every visible operation."""
+    cell: the cell of every visible operation. role: what an operation is in its cell, the same at every step."""
 
     drawn_as: dict[int, int]
     cell: dict[int, Cell]
+    role: dict[int, int]
 
 
 def fold(operations: Sequence[Any], outputs: Sequence[Any]) -> Folding:
     """Fold a tape. operations: all of them, oldest first, so that each comes before those that use it."""
     cell = _cells(operations)
-    visible = _alike(operations, cell, _visible(operations, cell)) | {t.index for t in outputs}
+    role = _roles(operations, cell)
+    visible = _alike(operations, cell, role, _visible(operations, cell)) | {t.index for t in outputs}
     ahead: dict[int, set[int]] = defaultdict(set)  # for a hidden operation: the visible ones that it leads to first
     members: dict[tuple[Cell, frozenset[int]], list[int]] = defaultdict(list)
     drawn_as: dict[int, int] = {}
@@ -65,7 +67,7 @@ def fold(operations: Sequence[Any], outputs: Sequence[Any]) -> Folding:
         for x in t.inputs:
             if x.primitive is not None:
                 ahead[x.index] |= leads_to
-    return Folding(drawn_as, {k: cell[k] for k in set(drawn_as.values())})
+    return Folding(drawn_as, {k: cell[k] for k in set(drawn_as.values())}, role)
 
 
 def crosses(producer: Any, consumer: Any) -> bool:
@@ -124,15 +126,32 @@ def _visible(operations: Sequence[Any], cell: Mapping[int, Cell]) -> set[int]:
     return found
 
 
-def _alike(operations: Sequence[Any], cell: Mapping[int, Cell], visible: set[int]) -> set[int]:
-    """What is visible at one step is so at all steps that do the same: the last state too, which no step takes up."""
-    members: dict[Cell, list[Any]] = defaultdict(list)
-    for t in operations:
-        members[cell[t.index]].append(t)
-    kind = {
-        c: (c.scope, tuple(t.primitive.name for t in inside)) for c, inside in members.items() if c.step is not None
-    }
-    places: dict[object, set[int]] = defaultdict(set)
-    for c in kind:
-        places[kind[c]] |= {k for k, t in enumerate(members[c]) if t.index in visible}
-    return visible | {members[c][k].index for c in kind for k in places[kind[c]]}
+def _alike(operations: Sequence[Any], cell: Mapping[int, Cell], role: Mapping[int, int], visible: set[int]) -> set[int]:
+    """What is visible at one step is so at all: the last state too, which no step takes up."""
+    roles = {role[t.index] for t in operations if t.index in visible and cell[t.index].step is not None}
+    return visible | {t.index for t in operations if role[t.index] in roles and cell[t.index].step is not None}
+
+
+def _roles(operations: Sequence[Any], cell: Mapping[int, Cell]) -> dict[int, int]:
+    """What each operation is in its cell, a number that is the same at every step: a landmark is known by its name,
+    any other by the input that it is of what it leads to first, or else by its order, from the end.
+
+    So what differs before it does not matter: at the first step less is recorded, where states are constants still.
+    """
+    numbers: dict[object, int] = {}
+    found: dict[int, int] = {}
+    leads_to: dict[int, tuple[int, int]] = {}  # by producer: the role of its first consumer in the cell, the slot
+    count: Counter[object] = Counter()
+    for t in reversed(operations):
+        here = cell[t.index]
+        what: object = t.name or t.primitive.name
+        if t.name or t.index not in leads_to:
+            count[here, t.name, what] += 1
+            key: object = here.scope, t.name, what, count[here, t.name, what]
+        else:
+            key = here.scope, what, leads_to[t.index]
+        found[t.index] = numbers.setdefault(key, len(numbers))
+        for slot, x in reversed(list(enumerate(t.inputs))):
+            if x.primitive is not None and cell[x.index] == here:
+                leads_to[x.index] = found[t.index], slot
+    return found

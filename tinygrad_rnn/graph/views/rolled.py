@@ -51,23 +51,13 @@ def rolled(outputs: Sequence[Any], steps: tuple[int, int] | None = None) -> Figu
 
 
 def _roles(tape: Tape, classes: Classes) -> dict[Key, Key]:
-    """For everything that the `cells` view draws, what it is at every step: its scope, what it is called, and where
-    there are several such in the cell, which of them."""
-    cell = tape.folding.cell
-    found: dict[Key, Key] = {}
-    count: Counter[object] = Counter()
-    for key in sorted((k for k in classes.members if k[0] == "op"), key=lambda k: k[1]):
-        place = cell[key[1]]
-        if place.step is None:
-            found[key] = key
-            continue
-        shown = next(t for t in classes.members[key] if t.index == key[1])
-        called = shown.name or "", shown.primitive.name
-        count[place, called] += 1
-        found[key] = "op", (place.scope, called, count[place, called])
-    position = {t.index: k for key, inside in classes.members.items() if key[0] == "op" for k, t in enumerate(inside)}
+    """For everything that the `cells` view draws, what it is at every step."""
+    cell, role = tape.folding.cell, tape.folding.role
+    found: dict[Key, Key] = {
+        key: key if cell[key[1]].step is None else ("role", role[key[1]]) for key in classes.members if key[0] == "op"
+    }
     arrivals = {
-        (found[target], position[consumer], slot)
+        (role[consumer], slot)
         for (source, target), uses in classes.uses.items()
         if (source, target) in classes.crossing
         for consumer, slot in uses
@@ -82,7 +72,7 @@ def _roles(tape: Tape, classes: Classes) -> dict[Key, Key]:
             found[key] = "parameters", found[targets[0]]
         else:
             consumer, slot = min(classes.uses[key, targets[0]])
-            at = found[targets[0]], position[consumer], slot
+            at = role[consumer], slot
             # What is there only where a state cannot come from another step yet is an initial state.
             found[key] = ("initial" if at in arrivals else "every", key[0], *at)
     return found
@@ -113,6 +103,7 @@ def _rolled_node(
     id: str, role: Key, keys: Sequence[Key], classes: Classes, tape: Tape, began: Mapping[str, int]
 ) -> Node:
     first = node_of(keys[0], id, classes, tape, ())
+    fullest = max(keys, key=lambda k: len(classes.members[k]))  # at the first step less may be recorded
     if first.step is None:
         return first
     drawn = [next((t for t in classes.members[k] if t.index == k[1]), classes.members[k][0]) for k in keys]
@@ -123,6 +114,7 @@ def _rolled_node(
         step=None if role[0] == "initial" else began.get(first.scope, first.step),
         value=over_time(t.value for t in drawn) if first.value is not None else None,
         gradient=None,
+        parts=first.parts if fullest == keys[0] else node_of(fullest, id, classes, tape, ()).parts,
         tracked=any(t.tracked for k in keys for t in classes.members[k]),
         output=any(t is output for t in drawn for output in tape.outputs),
         replaced=any(k in classes.replaced for k in keys),
