@@ -112,3 +112,13 @@ def test_a_first_step_of_which_less_is_recorded_is_the_same_cell():
         assert wiring(False, view) == wiring(True, view)
     (product,) = [n for n in VIEWS["rolled"](nets.joined(), None).nodes if n.parts[-1:] == ("matmul",)]
     assert product.parts == ("concatenate", "matmul")
+
+
+def test_a_number_that_differs_from_step_to_step_is_a_range_in_the_rolled_view():
+    w, h, total = tg.Tensor([[0.5]], True, "w"), tg.Tensor([[1.0]]), 0.0
+    for t, x in tg.steps([-1.0, 0.5, 1.0]):
+        h = (w @ h).tanh().named("h")
+        total = total + ((0.5**t) * h - x).square().sum()
+    parts = {part for n in VIEWS["rolled"]([total], None).nodes for part in n.parts}
+    assert {"(0.25 to 1) ×", "− (−1 to 1)"} <= parts
+    assert {"− (−1)", "− 0.5", "0.5 ×"} <= {part for n in cells([total]).nodes for part in n.parts}

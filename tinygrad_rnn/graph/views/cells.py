@@ -211,11 +211,25 @@ def output_node(t: Any, kind: Kind) -> Node:
     return Node("", kind, t.index, t.name or None, operation, t.place.scope, t.place.step, value, gradient, t.tracked)
 
 
-def part(t: Any) -> str:
-    """What an operation is called within the node that it is drawn as part of: its name, or 1 − for 1.0 - z."""
-    numbers = [(slot, x) for slot, x in enumerate(t.inputs) if is_plain_number(x) and x.value.dtype.kind in "biuf"]
-    if len(t.inputs) == 2 and len(numbers) == 1 and t.primitive.name in SIGNS:
-        (slot, x), sign = numbers[0], SIGNS[t.primitive.name]
-        text = number(float(x.value.item()))
-        return f"{text} {sign}" if slot == 0 else f"{sign} {text}"
-    return str(t.primitive.name)
+def part(*same: Any) -> str:
+    """What an operation is called within the node that it is drawn as part of: its name, or 1 − for 1.0 - z.
+
+    same: the operation, or what stands at its place at several steps, with a number that may differ.
+    """
+    t = same[0]
+    slots = {_slot_of_number(other) for other in same}
+    (slot,) = slots if len(slots) == 1 else (None,)
+    if slot is None or t.primitive.name not in SIGNS:
+        return str(t.primitive.name)
+    values = [float(other.inputs[slot].value.item()) for other in same]
+    low, high, sign = number(min(values)), number(max(values)), SIGNS[t.primitive.name]
+    text = low if low == high else f"({low} to {high})"
+    if slot == 0:
+        return f"{text} {sign}"
+    return f"{sign} ({text})" if text.startswith("−") else f"{sign} {text}"
+
+
+def _slot_of_number(t: Any) -> int | None:
+    """Where an operation of two takes a number, and only there."""
+    numbers = [k for k, x in enumerate(t.inputs) if is_plain_number(x) and x.value.dtype.kind in "biuf"]
+    return numbers[0] if len(numbers) == 1 and len(t.inputs) == 2 else None

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..text.summary import Value, summary
-from .cells import Classes, Key, Tape, classes_of, folded, ids_of, node_of, tape_of
+from .cells import Classes, Key, Tape, classes_of, folded, ids_of, node_of, part, tape_of
 from .figure import Edge, Figure, Node
 from .window import REFUSED
 
@@ -103,7 +103,8 @@ def _rolled_node(
     id: str, role: Key, keys: Sequence[Key], classes: Classes, tape: Tape, began: Mapping[str, int]
 ) -> Node:
     first = node_of(keys[0], id, classes, tape, ())
-    fullest = max(keys, key=lambda k: len(classes.members[k]))  # at the first step less may be recorded
+    most = max(len(classes.members[k]) for k in keys)  # at the first step less may be recorded
+    alike = [classes.members[k] for k in keys if len(classes.members[k]) == most]
     if first.step is None:
         return first
     drawn = [next((t for t in classes.members[k] if t.index == k[1]), classes.members[k][0]) for k in keys]
@@ -114,7 +115,7 @@ def _rolled_node(
         step=None if role[0] == "initial" else began.get(first.scope, first.step),
         value=over_time(t.value for t in drawn) if first.value is not None else None,
         gradient=None,
-        parts=first.parts if fullest == keys[0] else node_of(fullest, id, classes, tape, ()).parts,
+        parts=tuple(part(*same) for same in zip(*alike, strict=True)) if role[0] == "role" else first.parts,
         tracked=any(t.tracked for k in keys for t in classes.members[k]),
         output=any(t is output for t in drawn for output in tape.outputs),
         replaced=any(k in classes.replaced for k in keys),
