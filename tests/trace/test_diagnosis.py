@@ -320,7 +320,11 @@ def test_a_loss_on_the_ends_of_both_directions_is_one_loss_and_each_is_judged_fr
 def test_what_one_direction_does_is_not_hidden_by_the_other(backward, size, steps, verdicts):
     forward, back = two_directions(backward, size, steps)
     found = tg.diagnose(JOINED["side by side"](forward[steps - 1], back[0]))
-    said = {"vanishing": "The gradient vanishes", "healthy": "The gradient is healthy", "exploding": "The gradient exp"}
+    said = {
+        "vanishing": "The gradient vanishes",
+        "healthy": "The gradient fades, yet is healthy",
+        "exploding": "The gradient exp",
+    }
     assert found.verdict == verdicts[0]
     assert any(sentence.startswith(f"Backward in time, in hb: {said[verdicts[0]]}") for sentence in found.sentences)
     assert any(sentence.startswith(f"Forward in time, in hf: {said[verdicts[1]]}") for sentence in found.sentences)
@@ -340,9 +344,9 @@ def test_the_final_states_of_both_directions_are_no_sum_of_losses_and_all_output
         assert "last loss" not in str(said)
         assert "adds up" not in str(said)
     every = str(tg.diagnose((outputs**2).sum()))
-    assert "That is the gradient of the last loss, at step 19, alone" in every
-    assert "That is the gradient of the last loss, at step 0, alone" in every
-    assert "adds up the losses of several steps" in every
+    assert "by way of step 19, the last that the loss reads, alone" in every
+    assert "by way of step 0, the last that the loss reads, alone" in every
+    assert "If it adds up losses, make each within its step" in every
 
 
 @pytest.mark.parametrize("together", ["a list", "a sum"])
@@ -405,7 +409,7 @@ def test_the_ledger_of_a_weight_of_both_directions_says_that_its_lags_are_those_
     assert "at steps 0 and 19, and all lags are counted from step 19" in warning
     assert not tg.trace_gradient(forward[19].sum(), to=w).ledger().warnings
     (warning,) = tg.trace_gradient(forward[19].sum() + forward[7].sum(), to=w).ledger().warnings
-    assert "adds up the losses of several steps" in warning
+    assert "reads several steps, and all lags are counted from the last of them, step 19" in warning
 
 
 @pytest.mark.parametrize("part", [slice(-1, None), slice(0, 1)])
@@ -732,3 +736,28 @@ def test_a_state_without_elements_is_said_to_have_none():
 def test_the_first_step_of_a_direction_is_no_state_that_is_not_handed_on(kind, at):
     out, _ = kind(3, 4, 2, bidirectional=True, rng=0)(np.random.default_rng(0).normal(size=(10, 3)))
     assert "Hand the new one on" not in str(tg.diagnose((out[at] * out[at]).sum()))
+
+
+def test_a_loss_of_a_mean_over_time_is_told_from_losses_that_are_added_up():
+    cell, state, outputs = nn.LSTMCell(2, 4, rng=0), (np.zeros(4), np.zeros(4)), []
+    for _, x in tg.steps(np.random.default_rng(0).normal(size=(9, 2))):
+        state = cell(x, state)
+        outputs.append(state[0])
+    pooled = (tg.stack(outputs).mean(axis=0) ** 2).sum()
+    (warning,) = tg.trace_gradient(pooled, to=cell.weight_hh).ledger().warnings
+    assert "a mean over time, a lag says how far before step 8 a use is" in warning
+    assert "losses of several steps" not in warning
+    said = str(tg.diagnose(pooled))
+    assert "by way of step 8, the last that the loss reads, alone: to the other steps" in said
+    assert "last loss" not in said
+    added_up = sum((h * h).sum() for h in outputs)
+    (warning,) = tg.trace_gradient(added_up, to=cell.weight_hh).ledger().warnings
+    assert "reads several steps" in warning  # of vectors, so it may be either
+
+
+@pytest.mark.parametrize(("steps", "said"), [(4, "fades, yet is healthy"), (60, "vanishes")])
+def test_a_gradient_that_would_have_vanished_in_a_longer_sequence_is_not_called_healthy_without_a_word(steps, said):
+    w, h = tg.Tensor(0.5, requires_grad=True, name="w"), tg.Tensor(1.0, name="h0")
+    for _ in tg.steps(range(steps)):
+        h = (w * h).named("h")
+    assert str(tg.diagnose(h * 1.0)).startswith(f"The gradient {said}")

@@ -14,7 +14,7 @@ from ..engine.tensor import Tensor, seed_of
 from .directions import FORWARD, Key
 from .forgotten import states_not_handed_on
 from .measure import power_of_ten
-from .oversights import warnings_about
+from .oversights import adds_up_numbers, warnings_about
 from .reading import LOOP
 from .recurrence import Gate, gates_of, recurrent_weights
 from .way_back import Logs, Point, Way, WayBack, way_back
@@ -101,7 +101,7 @@ def _of_one_way(way: Way, order: dict[int, Any], losses: tuple[Tensor, ...], sum
     """The verdict, the factor and the sentences on the states of one direction."""
     verdict, factor, sentences = _judged(way.points, order, losses)
     if verdict != "not finite":
-        sentences += [*_out_of_range(way.points, losses[0].dtype), *_others(way, summed)]
+        sentences += [*_out_of_range(way.points, losses[0].dtype), *_others(way, order, losses, summed)]
     return verdict, factor, sentences, way
 
 
@@ -163,11 +163,17 @@ def _judged(way: list[Point], order: dict[int, Any], losses: tuple[Tensor, ...])
     return "zero" if dead else verdict, _power(rate), sentences
 
 
+_VERBS = {"vanishing": "vanishes", "exploding": "explodes"}
+FEW_TIMES = 4  # as long a sequence, and the gradient would have vanished: it fades
+
+
 def _over_all(verdict: str, begin: Point, end: Point, rate: float, way: list[Point]) -> str:
     change, steps = end.log - begin.log, end.lag - begin.lag
-    verb = {"vanishing": "vanishes", "exploding": "explodes"}.get(
-        verdict, f"is healthy from end to end of {steps} steps"
-    )
+    reach = MUCH / abs(rate) if rate else math.inf
+    if verdict == "healthy" and rate < 0 and reach < FEW_TIMES * steps:
+        verb = f"fades, yet is healthy from end to end of these {steps} steps"
+    else:
+        verb = _VERBS.get(verdict, f"is healthy from end to end of {steps} steps")
     whole = "Until then the" if way[-1].lag > end.lag else "The"
     said = (
         f"{whole} gradient {verb}: from step {begin.step} back to step {end.step} its norm changes by a factor of "
@@ -177,7 +183,6 @@ def _over_all(verdict: str, begin: Point, end: Point, rate: float, way: list[Poi
         left = next(point for point in reversed(way) if point.log >= begin.log - MUCH)
         gone = next(point for point in way if point.lag > left.lag)
         return f"{said}; less than 1 % of it is left at lag {gone.lag} and beyond, from step {gone.step} back."
-    reach = MUCH / abs(rate) if rate else math.inf
     if verdict == "healthy" and reach < 10_000:
         then = "1 % of it would be left" if rate < 0 else "it would be 100 times as large"
         return f"{said}; at this rate {then} after {reach:.3g} steps."
@@ -248,10 +253,17 @@ def _cut(steps: list[int]) -> list[str]:
     return [f"No step before {steps[0]} leads to the loss: was the state detached there?"]
 
 
-def _others(way: Way, summed: bool) -> list[str]:
+def _others(way: Way, order: dict[int, Any], losses: tuple[Tensor, ...], summed: bool) -> list[str]:
     if not way.others and not summed:
         return []
-    return [f"That is the gradient of the last loss, at step {way.last}, alone: those of other steps would hide it."]
+    if summed or len(losses) > 1 or adds_up_numbers(order, losses[0]):
+        return [
+            f"That is the gradient of the last loss, at step {way.last}, alone: those of other steps would hide it."
+        ]
+    return [
+        f"That is the gradient by way of step {way.last}, the last that the loss reads, alone: to the other steps that "
+        "it reads the gradient comes directly as well, which would hide how it fades."
+    ]
 
 
 def _elsewhere(way: WayBack) -> list[str]:

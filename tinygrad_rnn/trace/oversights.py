@@ -44,12 +44,31 @@ def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str
     several = [loss for loss in losses if carried or len(steps_read(order, loss)) > 1]
     directions = _led_to(order) if several and not carried else []
     for loss in several:
-        if carried or not _reads_two_ends(order, loss, directions):
+        if carried or adds_up_numbers(order, loss):
             return [
                 f"{describe(loss)}, adds up the losses of several steps, and its lags are counted from the last of "
                 "them. To count each from its own step, pass the list of losses: tg.trace_gradient(losses, to=...)."
             ]
+        if not _reads_two_ends(order, loss, directions):
+            last = max(steps_read(order, loss))
+            return [
+                f"{describe(loss)}, reads several steps, and all lags are counted from the last of them, step {last}. "
+                "If it adds up losses, make each within its step, `for t, y in tg.steps(outputs): losses.append(...)`, "
+                "and pass the list: tg.trace_gradient(losses, to=...). If it is one, as of attention or of a mean over "
+                f"time, a lag says how far before step {last} a use is."
+            ]
     return []
+
+
+def adds_up_numbers(order: dict[int, Any], loss: Tensor) -> bool:
+    """Whether what a loss takes up from steps are single numbers, and so the losses of these steps."""
+    taken = {
+        x.index: x.size
+        for node in after_the_loop(order, loss)
+        for x in node.inputs
+        if x.index in order and x.place.step is not None
+    }
+    return bool(taken) and set(taken.values()) == {1}
 
 
 def _led_to(order: dict[int, Any]) -> list[set[int]]:
