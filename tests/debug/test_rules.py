@@ -146,3 +146,10 @@ def test_a_formula_says_what_the_operation_was_told():
     )
     with pytest.raises(ValueError, match="given"):
         rules.formula_of(x)
+
+
+def test_the_most_telling_element_is_a_nan_before_an_infinity_before_the_largest():
+    assert rules.telling(np.array([1.0, -3.0, 2.0])) == (1,)
+    assert rules.telling(np.array([[1.0, 2.0], [-np.inf, 3.0]])) == (1, 0)
+    assert rules.telling(np.array([-np.inf, np.nan, 1.0])) == (1,)
+    assert rules.telling(np.array([False, True])) == (1,)

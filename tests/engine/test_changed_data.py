@@ -106,6 +106,15 @@ def test_replaced_data_is_named_with_its_consumer_and_place():
     assert w.grad is None
 
 
+def test_a_state_that_was_handed_on_without_detach_is_told_to_be_detached():
+    w, h = tg.Tensor(0.5, requires_grad=True, name="w"), tg.Tensor(1.0)
+    h = (w * h).named("h")
+    (h * h).backward()
+    w.data = w.data - 0.1 * w.grad
+    with pytest.raises(RuntimeError, match=r"hand on h\.detach\(\)"):
+        (w * h).backward()
+
+
 def test_after_a_new_forward_pass_the_new_data_are_used():
     w = tg.Tensor([1.0, 2.0], requires_grad=True)
     w.data = w.data * 3.0

@@ -184,3 +184,9 @@ def test_a_failure_is_an_assertion_error():
 def test_it_refuses_what_does_not_return_a_tensor():
     with pytest.raises(TypeError, match="returns a Tensor"):
         tg.gradcheck(lambda x: 1.0, X)
+
+
+def test_a_list_of_inputs_is_refused_with_the_right_call():
+    x = tg.Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"not in a list: tg\.gradcheck\(f, x, w\)"):
+        tg.gradcheck(tg.exp, [x])

@@ -505,3 +505,5 @@ def test_an_across_of_what_never_crosses_says_so():
     assert str(trace.across("f")) == 'across("f"): no path, for no path crosses a step in f'
     assert str(trace.across("c i | o")) == 'across("c i | o"): no path, for no path crosses a step in i, o'
     assert str(trace.across("c{99}")).endswith("no path")
+    assert str(trace.across("c* f*")).endswith(" (no path crosses a step in f; these are the others on this route)")
+    assert str(trace.across("c*")).endswith(str(trace.across("c* f*")).split("norm ")[1].split(" ")[0])

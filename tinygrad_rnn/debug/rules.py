@@ -226,10 +226,9 @@ def backward_numbers(node: Tensor, slot: int, cotangent: Array, contribution: Ar
 
 
 def telling(values: Array) -> tuple[int, ...]:
-    """The index of the first NaN or Inf, else of the largest size."""
+    """The index of the first NaN, else of the first Inf, else of the largest size."""
     sizes = np.abs(values) if values.dtype.kind != "b" else values
-    worst = np.flatnonzero(~np.isfinite(sizes)) if values.dtype.kind in "fc" else np.zeros(0, int)
-    flat = int(worst[0]) if worst.size else int(np.argmax(sizes))
+    flat = int(np.argmax(sizes))  # of the first NaN, if there is one, and an Inf is the largest
     return tuple(int(k) for k in np.unravel_index(flat, values.shape))
 
 

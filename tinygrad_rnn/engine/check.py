@@ -36,6 +36,8 @@ def gradcheck(f: Function, *inputs: TensorLike, order: int = 1, tolerance: float
     """
     if order not in (1, 2):
         raise ValueError(f"gradcheck checks gradients of order 1 or 2; got order={order!r}")
+    if any(isinstance(x, (list, tuple)) and any(isinstance(part, Tensor) for part in x) for x in inputs):
+        raise TypeError("gradcheck takes its inputs one by one, not in a list: tg.gradcheck(f, x, w)")
     arrays = [own_copy(x.value if isinstance(x, Tensor) else x) for x in inputs]
     arrays = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
     rng = np.random.default_rng(seed)

@@ -36,7 +36,7 @@ INSTEAD = {
     "np.select([x > 1.0], [x], y)": "tg.where(x.data > 1.0, x, y)",
     "np.unstack(x)": "list(x)",
     "np.diff(x)": "x[..., 1:] - x[..., :-1]",
-    "np.sort(x, 0)": "x[np.argsort(x.data, 0), np.arange(x.shape[1])]",
+    "np.sort(x, 0)": "x[np.argsort(x.data, 0), np.arange(x.shape[1])]  # a vector: x[np.argsort(x.data)]",
     "np.prod(x)": "tg.exp(tg.log(x).sum())  # of positive numbers",
     "np.cumprod(x)": "tg.exp(tg.log(x).cumsum())  # of positive numbers",
     "np.cumulative_sum(x, axis=0)": "x.cumsum(axis=0)",

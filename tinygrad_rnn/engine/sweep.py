@@ -53,7 +53,8 @@ def tape(outputs: Iterable[Any], targets: Iterable[Any] | None = None) -> dict[i
                 raise RuntimeError(
                     f"the data of {describe(x)}, was replaced (or requires_grad turned on) after {describe(node)}, had "
                     "been computed from it, so the gradient there is not known any more. Run the forward pass again "
-                    "before going backward, or replace the data (an optimiser's step, say) after the backward pass."
+                    "before going backward, or replace the data (an optimiser's step, say) after the backward pass. "
+                    "A state handed on from one sequence to the next leads back to all before: hand on h.detach()."
                 )
             if key not in seen and x.tracked:
                 if x.born >= oldest:

@@ -15,7 +15,7 @@ from ..engine.tensor import Tensor
 from .automaton import Paths, Reading, split, split_jacobian
 from .measure import has_a_norm, has_shares, magnitude, norms_over, percent, shares_of
 from .printed import ListedByName
-from .reading import perhaps_meant, read_route, read_routes
+from .reading import crosses_nothing, perhaps_meant, read_route, read_routes
 from .route import Route, accepts, checked
 from .scaled import log10_of_route
 
@@ -28,7 +28,7 @@ class Part:
 
     gradient: of the source's shape. whole: the gradient through all paths. connected: False if there is no path in
     the set, which is not the same as a gradient of 0. log10: of the norm, where no number holds that: -inf for what is
-    exactly 0, else what underflowed or overflowed. hint: where there is no path, which route was perhaps meant.
+    exactly 0, else what underflowed or overflowed. hint: what to know of a route that is perhaps not what was meant.
     """
 
     route: str
@@ -67,7 +67,7 @@ class Part:
         if not self.connected:
             return f"{self.route}: no path{self.hint}"
         size = magnitude(self.norm, self.log10, self.gradient.dtype)
-        return f"{self.route}: share {percent(self.share, self.log10)}, norm {size}"
+        return f"{self.route}: share {percent(self.share, self.log10)}, norm {size}{self.hint}"
 
     __repr__ = __str__
 
@@ -78,7 +78,7 @@ def part_along(paths: Paths, route: Route, whole: Array, called: str | None = No
     pieces = [part for state, part in split(reading).items() if accepts(state)]
     gradient = np.asarray(sum(pieces, _zeros(paths)))
     log10 = log10_of_route(reading, accepts) if pieces and not has_a_norm(gradient) else None
-    hint = "" if pieces or called else perhaps_meant(paths, route)
+    hint = "" if called else crosses_nothing(paths, route) if pieces else perhaps_meant(paths, route)
     return Part(called or str(route), gradient, whole, bool(pieces), log10, hint)
 
 

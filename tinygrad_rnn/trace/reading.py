@@ -76,9 +76,8 @@ def perhaps_meant(paths: Paths, route: Route) -> str:
     """What to say where there is no path: of an `across`, which names never cross; of an `along`, that some words have
     it in them, if they do."""
     if route.kind == "across":
-        crossing = {m.name for c, _, x in paths.edges() if (m := paths.marks(c, x)[1])}
-        never = {letter.name for _, letter in route.letters() if letter.name and not letter.but} - crossing
-        return f", for no path crosses a step in {', '.join(map(ex.quoted, sorted(never)))}" if never else ""
+        never = _never_cross(paths, route)
+        return f", for no path crosses a step in {never}" if never else ""
     if route.kind != "along":
         return ""
     inside = along(ex.written(ex.then(ex.star(ex.ANY), route.parts, ex.star(ex.ANY))))
@@ -90,6 +89,18 @@ def perhaps_meant(paths: Paths, route: Route) -> str:
         return ""
     other = f', or through("{ex.written(route.parts)}")' if route.parts[0] == "letter" else ""
     return f", for it is the whole word of none; did you mean {inside}{other}?"
+
+
+def crosses_nothing(paths: Paths, route: Route) -> str:
+    """What to say where there are paths on an `across` some of whose names never cross: what it means all the same."""
+    never = _never_cross(paths, route) if route.kind == "across" else ""
+    return f" (no path crosses a step in {never}; these are the others on this route)" if never else ""
+
+
+def _never_cross(paths: Paths, route: Route) -> str:
+    crossing = {m.name for c, _, x in paths.edges() if (m := paths.marks(c, x)[1])}
+    never = {letter.name for _, letter in route.letters() if letter.name and not letter.but} - crossing
+    return ", ".join(map(ex.quoted, sorted(never)))
 
 
 def _check_names(paths: Paths, routes: Sequence[Route]) -> None:
