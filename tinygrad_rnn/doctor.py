@@ -16,6 +16,7 @@ OPTIONAL = {
     "pygraphviz": ("pictures, where there is no `dot`", "render"),
     "matplotlib": ("plots and animations", "plot"),
     "tqdm": ("progress bars", "progress"),
+    "safetensors": ("files of weights for PyTorch", "weights"),
 }
 
 

@@ -24,3 +24,5 @@ from .recurrent import GRU as GRU
 from .recurrent import LSTM as LSTM
 from .recurrent import RNN as RNN
 from .recurrent import unroll as unroll
+from .weights import load as load
+from .weights import save as save

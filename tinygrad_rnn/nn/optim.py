@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -25,7 +25,10 @@ class Optimizer(ABC):
 
     params: the parameters, such as ``model.parameters()``. Raises ValueError if there are none, or one of them twice,
         and TypeError for what is not a leaf that requires a gradient.
+    remembers: the names of what is remembered of a parameter.
     """
+
+    remembers: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float) -> None:
         self.params = _trainable(params)
@@ -49,6 +52,41 @@ class Optimizer(ABC):
             raise RuntimeError("no parameter has a gradient yet: call loss.backward() first, and then optimizer.step()")
         commit([*settings, (self, "memory", memory)])
 
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of what is remembered, by the number of the parameter, as in "0.m"; empty before the first step."""
+        return {f"{k}.{what}": np.array(v) for k, memory in enumerate(self.memory) for what, v in memory.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on with what an optimiser of the same kind remembered of the same parameters, in the same order.
+
+        Settings, such as the learning rate, stay those of this one. Raises ValueError with a list of all mismatches;
+        then nothing has changed.
+        """
+        memory: list[Memory] = [{} for _ in self.params]
+        problems = []
+        for name, value in state.items():
+            number, _, what = str(name).partition(".")
+            known = number.isdecimal() and int(number) < len(self.params) and what in self.remembers
+            array = np.array(value)
+            if not known:
+                problems.append(f"unexpected: {name!r}")
+            elif array.shape not in ((), self.params[int(number)].shape) or array.dtype.kind not in "fi":
+                expected = _called(self.params[int(number)])
+                problems.append(f"{name}: expected what fits {expected}, got shape {array.shape} {array.dtype}")
+            else:
+                memory[int(number)][what] = array if array.ndim else array.item()
+        problems += [
+            f"missing: {k}.{what}"
+            for k, known_of in enumerate(memory)
+            for what in self.remembers
+            if known_of and what not in known_of
+        ]
+        if problems:
+            raise ValueError(
+                f"this state does not fit {type(self).__name__}, which is left as it was:\n  " + "\n  ".join(problems)
+            )
+        commit([(self, "memory", memory)])
+
     def zero_grad(self) -> None:
         """Sets the gradient of every parameter to None, so that the next backward starts anew."""
         for p in self.params:
@@ -63,6 +101,8 @@ class SGD(Optimizer):
 
     (Sutskever et al. 2013 describe momentum; in PyTorch, as here, lr is not part of v.)
     """
+
+    remembers = ("v",)
 
     def __init__(
         self, params: Iterable[Tensor], lr: float = 1e-3, momentum: float = 0.0, *, weight_decay: float = 0.0
@@ -86,6 +126,8 @@ class Adam(Optimizer):
 
     t counts the steps of each parameter by itself: those in which it had no gradient do not count.
     """
+
+    remembers = ("t", "m", "s")
 
     def __init__(
         self,
