@@ -400,10 +400,25 @@ def test_a_cell_of_the_ledger_lights_its_paths_up_and_escape_puts_them_out(lstm_
 def test_search_finds_by_name_and_step_and_goes_there(lstm_page):
     lstm_page.keyboard.press("/")
     lstm_page.keyboard.type("h step 3")
-    assert lstm_page.locator("#results button").first.inner_text().endswith(": h")
+    assert [text.split(": ")[-1] for text in lstm_page.locator("#results button").all_inner_texts()] == ["h"]
     lstm_page.keyboard.press("Enter")
     assert "step 3" in lstm_page.locator("#spoken").inner_text()
     until_drawn(lstm_page, ".node.selected", "== 1")
+
+
+def test_search_ranks_what_is_called_exactly_so_before_what_has_the_word_in_it(lstm_page):
+    def found(text):
+        lstm_page.fill("#search", text)
+        return lstm_page.evaluate("explorer.search().map((at) => explorer.tape.nodes[at])")
+
+    everywhere = [node.get("name") for node in found("h")]
+    assert everywhere[:5] == ["h"] * 5
+    assert "h" not in everywhere[5:]
+    assert len(everywhere) > 10
+    assert [node.get("name") for node in found("step 3 c")] == ["c"]
+    assert [node.get("name") for node in found("forget sigmoid 3")] == ["f"]
+    assert {node["op"] for node in found("sigmoid step3")} == {"sigmoid"}
+    assert {node["op"] for node in found("sigm step 3")} == {"sigmoid"}
 
 
 def test_letters_typed_into_a_field_are_no_commands(lstm_page):

@@ -435,6 +435,12 @@ canvas.addEventListener("pointermove", (event) => {
 
 const searchable = tape.nodes.map((node) => `${node.name ?? ""} ${node.shown ?? ""} ${node.op ?? ""} ${node.scope} ${node.step === null ? "" : `step ${node.step} step${node.step}`}`.toLowerCase());
 
+// What is called exactly so comes first, then what is computed so, or stands in such a scope.
+function exactness(node, word) {
+  if (node.name?.toLowerCase() === word) return 2;
+  return Number(node.op === word || node.scope.toLowerCase().split("/").includes(word));
+}
+
 function search() {
   const text = byId("search").value.trim().toLowerCase();
   const results = byId("results");
@@ -442,10 +448,15 @@ function search() {
   byId("found").textContent = "";
   if (!text) return [];
   const words = text.split(/\s+/u);
-  const ends = (here, word) => (/^\d+$/.test(word) ? ` ${here} `.includes(` ${word} `) : here.includes(word));
-  const found = tape.nodes.filter((node) => words.every((word) => ends(searchable[node.at], word)));
-  const exact = (node) => Number(node.name?.toLowerCase() !== words[0]);
-  found.sort((a, b) => exact(a) - exact(b) || a.at - b.at);
+  const isStep = (word) => /^(step)?\d+$/.test(word);
+  const has = (here, word) => (isStep(word) ? ` ${here} `.includes(` ${word} `) : here.includes(word));
+  let found = tape.nodes.filter((node) => words.every((word) => has(searchable[node.at], word)));
+  const wanted = words.filter((word) => !isStep(word) && word !== "step");
+  if (wanted.length > 1) wanted.push(wanted.join(" ")); // a name may have spaces
+  const ranks = new Map(found.map((node) => [node, wanted.reduce((sum, word) => sum + exactness(node, word), 0)]));
+  found.sort((a, b) => ranks.get(b) - ranks.get(a) || a.at - b.at);
+  // Who asks for the h of one step does not ask for all that has an h in a word there.
+  if (words.some(isStep)) found = found.filter((node) => ranks.get(node) === ranks.get(found[0]));
   byId("found").textContent = found.length
     ? `${found.length} found`
     : `Nothing is called “${text}”: search for a name, an operation, a scope or a step, such as h step 3`;
