@@ -481,6 +481,11 @@ def test_a_hundred_steps_are_shown_a_few_at_a_time_and_answer_at_once(watched, t
     assert page.evaluate("explorer.picture.count()") < 5000
 
 
+def resize(page, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
+
+
 def fitted(page):
     page.click("#fit")
     return page.evaluate("(({ view, width }) => ({ ...view, all: width * view.scale }))(explorer.picture)")
@@ -489,10 +494,19 @@ def fitted(page):
 def test_fit_shows_a_short_graph_whole(watched, tmp_path):
     tg.explore(samples.rnn(steps=3), tmp_path / "page.html")
     page = watched.open(tmp_path / "page.html")
+    resize(page, 1280, 800)
     page.evaluate("explorer.picture.center(0, 0, 2)")
     short = fitted(page)
     assert short["x"] >= 0
     assert short["x"] + short["all"] <= short["width"]
+
+
+def test_fit_fills_the_height_where_the_whole_could_not_be_read(watched, lstm_html):
+    page = watched.open(lstm_html)
+    resize(page, 1400, 900)
+    view = fitted(page)
+    assert view["all"] > view["width"]
+    assert view["y"] == pytest.approx(12)
 
 
 def test_fit_shows_of_a_long_graph_the_height_where_one_is(watched, tmp_path):
@@ -537,8 +551,7 @@ def test_on_paper_is_what_was_on_the_screen(lstm_page):
     before = lstm_page.locator("#graph .node").count()
     lstm_page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     lstm_page.emulate_media(media="print")
-    lstm_page.set_viewport_size({"width": 1000, "height": 700})
-    lstm_page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
+    resize(lstm_page, 1000, 700)
     until_drawn(lstm_page, ".node", f"== {before}")
     paper, loss = (lstm_page.locator(at).last.bounding_box() for at in ("#graph", "#graph .node.output"))
     assert paper["x"] <= loss["x"]

@@ -6,6 +6,7 @@ const NEAR = 0.62; // from this scale on all text is shown
 const FAR = 0.1; // below this scale only steps and what crosses between them
 const SMALLEST = 0.004;
 const LARGEST = 4;
+const LEGIBLE = 0.28; // below this scale names cannot be read
 
 // data: as graph/coordinates.py has it. look(): what nodes and edges look like at this moment. pick(kind, id): a click.
 function makePicture(svg, data, look, pick) {
@@ -258,7 +259,7 @@ function makePicture(svg, data, look, pick) {
     measure();
     const [wide, high] = [(view.width - 24) / data.width, (view.height - 24) / data.height];
     view.scale = Math.min(1.2, wide, high);
-    if (view.scale < 0.2) view.scale = Math.min(0.8, high);
+    if (view.scale < LEGIBLE) view.scale = Math.min(0.8, high);
     const [all, most] = [data.width * view.scale, view.width - 24];
     view.x = all <= most ? (view.width - all) / 2 : Math.max(view.width - 12 - all, Math.min(12, view.width / 2 - x * view.scale));
     view.y = (view.height - data.height * view.scale) / 2;
