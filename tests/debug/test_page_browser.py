@@ -397,6 +397,26 @@ def test_a_cell_of_the_ledger_lights_its_paths_up_and_escape_puts_them_out(lstm_
     until_drawn(lstm_page, ".node.dim", "== 0")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_line_runs_through_the_number_of_an_edge(browser, lstm_html, scheme):
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.goto(lstm_html.as_uri())
+    until_drawn(page, ".flow", "> 5")
+    found = page.evaluate(
+        """() => [...document.querySelectorAll('#graph .flow')].map((text) => {
+          const style = getComputedStyle(text);
+          const [size, halo] = [parseFloat(style.fontSize), parseFloat(style.strokeWidth)];
+          return [style.paintOrder, style.stroke, halo / size];
+        })"""
+    )
+    ground = page.evaluate("getComputedStyle(document.querySelector('#graph .box rect')).fill")
+    context.close()
+    for order, colour, halo in found:  # letters are about 0.3 of their size apart, with what is open in them
+        assert (order, colour) == ("stroke", ground)
+        assert halo >= 0.4
+
+
 def test_search_finds_by_name_and_step_and_goes_there(lstm_page):
     lstm_page.keyboard.press("/")
     lstm_page.keyboard.type("h step 3")

@@ -121,7 +121,7 @@ function makePicture(svg, data, look, pick) {
     const group = drawn("g", { class: `edge${edge.crossing ? " crossing" : ""}`, "data-edge": edge.id });
     edge.head = drawn("path", { class: "head" });
     edge.line = drawn("path", { class: "line", d });
-    edge.words = drawn("text", { class: "flow", x: edge.number[0], y: edge.number[1] + 4 });
+    edge.words = drawn("text", { class: "flow", x: edge.number[0], y: edge.number[1], dy: "0.36em" });
     group.append(drawn("path", { class: "hit", d }), edge.line, edge.head);
     if (edge.slot !== null) group.append(drawn("text", { class: "slot", x: edge.label[0], y: edge.label[1] }, String(edge.slot)));
     edge.group = group;
