@@ -13,6 +13,7 @@ from tests.debug.models import CELLS, ancestors, losses_of
 from tests.debug.random_routes import routes
 from tests.graph import samples
 from tests.trace.test_truncation import STEPS, skipping
+from tinygrad_rnn import nn
 
 pytestmark = pytest.mark.browser
 
@@ -415,6 +416,37 @@ def test_no_line_runs_through_the_number_of_an_edge(browser, lstm_html, scheme):
     for order, colour, halo in found:  # letters are about 0.3 of their size apart, with what is open in them
         assert (order, colour) == ("stroke", ground)
         assert halo >= 0.4
+
+
+def test_from_further_away_names_of_a_kind_have_nearly_one_size_and_stay_in_their_boxes(watched, tmp_path):
+    x = tg.Tensor(np.ones((2, 3)), requires_grad=True, name="averyveryveryverylongname" * 3)
+    y = tg.Tensor(np.ones((2, 3)), name="y")
+    z = tg.concatenate([x, y]).tanh().named("hiddenState") * 2.0
+    loss = nn.cross_entropy(z.named("z"), np.array([0, 1, 2, 0])).named("loss")
+    tg.explore(loss, tmp_path / "page.html")
+    page = watched.open(tmp_path / "page.html")
+    page.evaluate("explorer.picture.center(explorer.picture.width / 2, 300, 0.2)")
+    until(page, "document.getElementById('graph').dataset.level === 'middle'")
+    found = page.evaluate(
+        """() => [...document.querySelectorAll('#graph .node')].map((group) => {
+          const { w, h, shape } = explorer.picture.nodes[group.dataset.node];
+          const lines = [...group.querySelectorAll('.brief')];
+          const size = parseFloat(lines[0].getAttribute('font-size'));
+          const wide = Math.max(...lines.map((line) => line.getBBox().width));
+          return { shape, size, fits: wide <= w && 1.1 * size * lines.length <= h,
+                   text: lines.map((line) => line.textContent), title: group.querySelector('title')?.textContent };
+        })"""
+    )
+    assert all(one["fits"] for one in found), found
+    for shape in {one["shape"] for one in found}:
+        sizes = [one["size"] for one in found if one["shape"] == shape]
+        assert min(sizes) >= 0.7 * max(sizes), shape
+    texts = [one["text"] for one in found]
+    assert ["concat-", "enate"] in texts
+    assert ["hidden", "State"] in texts
+    long = next(one for one in found if one["shape"] == "leaf")
+    assert long["text"][0].endswith("…")
+    assert long["title"].startswith(x.name[:48])
 
 
 def test_search_finds_by_name_and_step_and_goes_there(lstm_page):

@@ -21,7 +21,7 @@ from ..engine.tensor import Tensor, seed_of
 from .tape_data import tape_data
 
 # In the order in which they need one another.
-SCRIPTS = ("words", "linear", "paths", "route", "picture", "timeline", "ledger", "details", "page")
+SCRIPTS = ("words", "linear", "paths", "route", "brief", "picture", "timeline", "ledger", "details", "page")
 HEIGHT = 760  # pixels, in a notebook
 
 

@@ -32,9 +32,9 @@ function edgeLabel(shares, share) {
 // Looks ---------------------------------------------------------------------------------------------------------------
 
 const look = {
-  brief({ at, shape }) {
+  brief({ at, lines }) {
     const { name, shown, op } = tape.nodes[at];
-    return name === undefined ? (op ?? shape) : (shown ?? name).slice(0, 24);
+    return name === undefined ? (op ?? lines[0][0]) : (shown ?? name);
   },
   node({ at }) {
     if (at < 0) return { classes: "", gradient: "" };

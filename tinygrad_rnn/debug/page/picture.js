@@ -105,10 +105,8 @@ function makePicture(svg, data, look, pick) {
       group.append(line);
       y += 1.2 * size;
     });
-    // For reading from further away: the name alone, as large as fits.
-    const brief = node.at < 0 ? node.lines[0][0] : look.brief(node);
-    const size = Math.min(34, (1.3 * node.w) / Math.max(2, brief.length), 0.8 * node.h);
-    group.append(drawn("text", { x: node.x, y: (node.y + size * 0.35).toFixed(1), "font-size": size.toFixed(1), class: "brief" }, brief));
+    // For reading from further away: the name alone.
+    group.append(...briefOf(node, node.at < 0 ? node.lines[0][0] : look.brief(node)));
     node.group = group;
     node.drawn = null;
     return group;
