@@ -398,6 +398,76 @@ def test_a_cell_of_the_ledger_lights_its_paths_up_and_escape_puts_them_out(lstm_
     until_drawn(lstm_page, ".node.dim", "== 0")
 
 
+SEEN = """() => {
+  const frame = document.getElementById('graph').getBoundingClientRect();
+  return [...document.querySelectorAll('#graph .node:not(.dim)')].filter((node) => {
+    const at = node.getBoundingClientRect();
+    return at.left >= frame.left && at.right <= frame.right && at.top < frame.bottom && at.bottom > frame.top;
+  }).map((node) => explorer.tape.nodes[explorer.picture.nodes[node.dataset.node].at])
+    .map((node) => `${node.name ?? node.op} ${node.step}`);
+}"""
+
+
+def test_after_a_route_a_cell_of_the_ledger_is_what_is_lit_told_and_shown(watched, tmp_path):
+    losses, _ = losses_of(CELLS["lstm"], steps=20)
+    tg.explore(losses[-1], tmp_path / "page.html")
+    page = watched.open(tmp_path / "page.html")
+    page.fill("#route", "c*")
+    page.press("#route", "Enter")
+    until(page, "explorer.ledger.table()?.done === 1")
+    page.evaluate("explorer.ledger.take([0, explorer.ledger.table().steps.indexOf(4)])")
+    label = "from the loss at step 19 to the use at step 4"
+    share = page.locator("#answer .share").inner_text()
+    assert share in page.locator("#cell").inner_text()
+    assert page.locator("#lit").inner_text().startswith(f"Lit: {label} — {share} of")
+    assert page.locator("#answer p").first.inner_text() == label
+    assert page.input_value("#route") == ""
+    until(page, f"({SEEN})().includes('linear 4')")
+    page.fill("#route", "h*")
+    page.press("#route", "Enter")
+    assert page.locator("#answer p").first.inner_text() == 'across("h*")'
+    assert page.locator("#lit").inner_text().startswith('Lit: across("h*") — ')
+    assert page.locator("#cell").inner_text() == ""
+
+
+def test_a_route_that_cannot_be_read_leaves_none_lit(lstm_page):
+    ask(lstm_page, "across", "h*")
+    assert "error" in json.loads(ask(lstm_page, "across", "(c"))
+    assert lstm_page.evaluate("explorer.light()") is None
+    assert lstm_page.locator("#lit").inner_text().startswith("Width and number of an edge")
+    until_drawn(lstm_page, ".node.dim", "== 0")
+
+
+def test_a_parameter_is_lit_only_where_a_lit_path_uses_it(lstm_page):
+    lstm_page.evaluate("explorer.picture.center(explorer.picture.width / 2, 800, 0.12)")
+    until(lstm_page, "explorer.ledger.table()?.done === 5")
+    lstm_page.evaluate("explorer.ledger.take([2, 2])")
+    until(
+        lstm_page,
+        "document.querySelectorAll('#graph .node.source').length === 5"
+        " && document.querySelectorAll('#graph .node.source:not(.dim)').length === 1",
+    )
+
+
+def test_an_empty_route_says_what_it_means(lstm_page):
+    for kind, meaning in {
+        "across": "the paths that never cross to another step",
+        "along": "the paths that meet no name on their way",
+    }.items():
+        ask(lstm_page, kind, "")
+        assert lstm_page.locator("#answer p").first.inner_text() == f'{kind}(""), the empty route: {meaning}'
+
+
+def test_what_happens_now_is_never_dimmed_by_a_route(lstm_page):
+    ask(lstm_page, "along", "(i | g) c+ h")
+    for at in lstm_page.evaluate("explorer.timeline.events.map((_, k) => k + 1).filter((k) => k % 7 === 0)"):
+        lstm_page.evaluate("at => explorer.goto(at)", at)
+        faint = "getComputedStyle(one).opacity !== '1'"
+        now = "[...document.querySelectorAll('#graph .node.now, #graph .edge.now, #graph .edge.fed')]"
+        assert lstm_page.evaluate(f"{now}.filter((one) => {faint}).length") == 0, at
+        assert lstm_page.evaluate(f"{now}.length"), at
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_line_runs_through_the_number_of_an_edge(browser, lstm_html, scheme):
     context = browser.new_context(color_scheme=scheme)

@@ -25,6 +25,7 @@ function makeLedger(canvas, say, choose) {
       done: 0,
     };
     at = chosen = null;
+    say("");
     let shown = -Infinity;
     const some = () => {
       if (mine !== running) return;
@@ -169,6 +170,10 @@ function makeLedger(canvas, say, choose) {
     const cell = cellAt(event);
     if (cell) say(sentence(cell));
   });
+  canvas.addEventListener("pointerleave", () => {
+    const cell = document.activeElement === canvas ? at : chosen;
+    say(cell ? sentence(cell) : "");
+  });
   canvas.addEventListener("keydown", (event) => {
     const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!table?.done || (!by && event.key !== "Enter" && event.key !== " ")) return;
@@ -193,6 +198,7 @@ function makeLedger(canvas, say, choose) {
     },
     clear: () => {
       chosen = null;
+      say("");
       draw();
     },
   };

@@ -10,7 +10,7 @@ let position = data.events.length;
 let source = data.sources[0];
 let paths = null; // from the source to the losses
 let whole = null; // the answer for all paths
-let lit = null; // what is lit up instead of all paths: {label, flow, share}
+let lit = null; // what is lit up instead of all paths: {label, places, flow, share, ...}; places: ids of drawn nodes
 let selected = null; // {kind: "node" or "edge", id}
 let everything = null; // the gradients of all tensors
 let playing = 0;
@@ -29,6 +29,11 @@ function edgeLabel(shares, share) {
   return Math.abs(share) < 0.01 && !both ? "–" : `${text(share)}%${both}`;
 }
 
+// What one looks at now is never dimmed, whatever is lit.
+function isAttended(name) {
+  return name === "now" || name === "fed" || name === "selected";
+}
+
 // Looks ---------------------------------------------------------------------------------------------------------------
 
 const look = {
@@ -36,14 +41,14 @@ const look = {
     const { name, shown, op } = tape.nodes[at];
     return name === undefined ? (op ?? lines[0][0]) : (shown ?? name);
   },
-  node({ at }) {
+  node({ at, id }) {
     if (at < 0) return { classes: "", gradient: "" };
     const node = tape.nodes[at];
     const classes = [];
     if (timeline.madeAt[at] >= position) classes.push("unmade");
-    if (lit && !lit.nodes.has(at)) classes.push("dim");
     if (position < data.events.length && position > 0 && timeline.nodeOf(data.events[position - 1]) === at) classes.push("now");
     if (selected?.kind === "node" && selected.id === at) classes.push("selected");
+    if (lit && !lit.places.has(id) && !classes.some(isAttended)) classes.push("dim");
     if (at === source) classes.push("source");
     if (holding.has(at)) classes.push("holds");
     const total = timeline.arrivals[at].length;
@@ -52,7 +57,7 @@ const look = {
     return { classes: classes.join(" "), gradient };
   },
   edge({ uses }) {
-    if (!uses.length) return { classes: "constant", width: 1, label: "" };
+    if (!uses.length) return { classes: lit ? "constant dim" : "constant", width: 1, label: "" };
     const classes = [];
     const passed = uses.every((use) => timeline.passedAt[use] < position);
     if (uses.every((use) => timeline.madeAt[tape.edges[use].consumer] >= position)) classes.push("unmade");
@@ -66,7 +71,7 @@ const look = {
     const shares = passed && flow ? uses.map((use) => flow[use]).filter((share) => !Number.isNaN(share)) : [];
     if (!shares.length) {
       if (passed) classes.push("no-path");
-      if (lit) classes.push("dim");
+      if (lit && !classes.some(isAttended)) classes.push("dim");
       return { classes: classes.join(" "), width: 1.2, label: "" };
     }
     const share = shares.reduce((a, b) => a + b, 0);
@@ -222,10 +227,18 @@ function setSource(at) {
   }
   suggestRoutes();
   byId("answer").replaceChildren();
+  repaint();
+  showDetails();
+}
+
+function repaint() {
   hold();
   legend();
   picture.refresh();
   strip();
+}
+
+function showDetails() {
   if (selected?.kind === "node") details.showNode(selected.id);
   else if (selected?.kind === "edge") details.showEdge(selected.id);
   else details.showMoment(position);
@@ -258,27 +271,29 @@ function suggestRoutes() {
   }
 }
 
+const EMPTY_ROUTE = {
+  across: "the paths that never cross to another step",
+  along: "the paths that meet no name on their way",
+};
+
 function showRoute() {
   const text = byId("route").value;
-  const answer = byId("answer");
+  ledger.clear();
   try {
-    const automaton = automatonOf(parseRoute(text, byId("kind").value), paths);
+    const route = parseRoute(text, byId("kind").value);
+    const automaton = automatonOf(route, paths);
     const found = ask(paths, automaton, automaton.accepts, whole.gradient);
-    light(COMBINED.test(text) ? text : `${byId("kind").value}("${text}")`, found);
-    answer.replaceChildren(
-      element("p", { class: "share", text: found.connected ? percent(found.share) : "no path" }),
-      element("p", { text: found.connected
-        ? `of the gradient of ${called(tape.nodes[source])}, norm ${magnitude(found.norm)}; all other paths: ${percent(1 - found.share)}. Lit up in the graph; Esc shows all paths again.`
-        : "No path from the source to the loss is like this." }),
-      bar(found.share),
-    );
-    byId("route").removeAttribute("aria-invalid");
+    const label = COMBINED.test(text) ? text : `${byId("kind").value}("${text}")`;
+    light(route.expression === EMPTY ? `${label}, the empty route: ${EMPTY_ROUTE[route.kind]}` : label, found);
     return { share: found.share, norm: found.norm, connected: found.connected, states: automaton.count(), flow: found.flow };
   } catch (error) {
     if (!(error instanceof RouteError)) throw error;
+    lit = null; // what was lit before is not what was asked for now
+    repaint();
+    showDetails();
     const parts = [element("p", { class: "problem", text: error.message })];
     if (error.at !== null) parts.push(element("pre", { class: "problem", text: `${text}\n${" ".repeat([...text.slice(0, error.at)].length)}^` }));
-    answer.replaceChildren(...parts);
+    byId("answer").replaceChildren(...parts);
     byId("route").setAttribute("aria-invalid", "true");
     return { error: error.message, at: error.at };
   }
@@ -293,18 +308,30 @@ function bar(share) {
   return svg;
 }
 
-// What is lit: only its paths keep their colours.
-function light(label, found) {
-  const nodes = new Set();
-  tape.edges.forEach((edge) => {
-    if (!Number.isNaN(found.flow[edge.id])) nodes.add(edge.consumer).add(edge.producer);
-  });
-  lit = { label, nodes, ...found };
+// What is lit: only its paths keep their colours. The words above the graph and the Route panel tell of the same.
+// goTo: of which uses one is to be seen afterwards.
+function light(label, found, goTo = () => true) {
+  const isOn = (use) => !Number.isNaN(found.flow[use]);
+  const edges = picture.edges.filter((edge) => edge.uses.some(isOn));
+  lit = { label, places: new Set(edges.flatMap((edge) => [edge.source, edge.target])), ...found };
   goto(data.events.length);
-  legend();
-  picture.refresh();
-  strip();
+  repaint();
+  showAnswer();
+  const wanted = edges.filter((edge) => edge.uses.some((use) => isOn(use) && goTo(tape.edges[use])));
+  picture.revealOne((wanted.length ? wanted : edges).map((edge) => picture.nodes[edge.target]));
   say(`${label}: ${found.connected ? `share ${percent(found.share)}, norm ${magnitude(found.norm)}` : "no path"}`);
+}
+
+function showAnswer() {
+  byId("route").removeAttribute("aria-invalid");
+  byId("answer").replaceChildren(
+    element("p", { text: lit.label }),
+    element("p", { class: "share", text: lit.connected ? percent(lit.share) : "no path" }),
+    element("p", { text: lit.connected
+      ? `of the gradient of ${called(tape.nodes[source])}, norm ${magnitude(lit.norm)}; all other paths: ${percent(1 - lit.share)}. Lit up in the graph; Esc shows all paths again.`
+      : "No path from the source to the loss is like this." }),
+    bar(lit.share),
+  );
 }
 
 function clear() {
@@ -314,11 +341,8 @@ function clear() {
   ledger.clear();
   byId("answer").replaceChildren();
   if (!something) return;
-  hold();
+  repaint();
   details.showMoment(position);
-  legend();
-  picture.refresh();
-  strip();
 }
 
 byId("route-form").addEventListener("submit", (event) => {
@@ -336,7 +360,8 @@ const ledger = makeLedger(
     const paths = pathsBetween(tape, source, [tape.losses[row]]);
     const found = ask(paths, table.uses, table.uses.accepts(column), whole.gradient);
     const loss = table.lossSteps[row] === null ? "the loss" : `the loss at step ${table.lossSteps[row]}`;
-    light(`from ${loss} to the use ${table.steps[column] === null ? "outside any step" : `at step ${table.steps[column]}`}`, found);
+    byId("route").value = ""; // what stands there was not asked for
+    light(`from ${loss} to the use ${table.steps[column] === null ? "outside any step" : `at step ${table.steps[column]}`}`, found, table.uses.isUse);
   },
 );
 

@@ -166,7 +166,7 @@ function usesOf(paths) {
   const move = (state, edge) => (state === 0 && isUse(edge) ? 1 + column.get(tape.nodes[edge.consumer].step) : state);
   const columnOf = (state) => (state === 0 ? steps.indexOf(null) : state - 1);
   const accepts = (k) => (state) => columnOf(state) === k;
-  return { steps, move, accepts, column: columnOf };
+  return { steps, move, accepts, isUse, column: columnOf };
 }
 
 // The step of each node; of one outside any step, the last of those that lead to it from the source.

@@ -274,14 +274,24 @@ function makePicture(svg, data, look, pick) {
     later();
   }
 
-  // Move just as far as needed for a node to be seen.
-  function reveal(node) {
+  function isSeen(node) {
     const x = node.x * view.scale + view.x;
     const y = node.y * view.scale + view.y;
     const margin = 60;
-    const inside = x > margin && x < view.width - margin && y > margin / 2 && y < view.height - margin / 2;
+    return x > margin && x < view.width - margin && y > margin / 2 && y < view.height - margin / 2;
+  }
+
+  // Move just as far as needed for a node to be seen.
+  function reveal(node) {
     if (view.scale < FAR) return center(node.x, node.y, 0.5);
-    if (!inside) center(node.x, data.height * view.scale < view.height ? data.height / 2 : node.y);
+    if (!isSeen(node)) center(node.x, data.height * view.scale < view.height ? data.height / 2 : node.y);
+  }
+
+  // The same for any one of some nodes: the nearest where none is seen.
+  function revealOne(some) {
+    if (!some.length || some.some(isSeen)) return;
+    const middle = (view.width / 2 - view.x) / view.scale;
+    reveal(some.reduce((a, b) => (Math.abs(b.x - middle) < Math.abs(a.x - middle) ? b : a)));
   }
 
   // Mouse, fingers and wheel. Two pointers zoom.
@@ -331,7 +341,7 @@ function makePicture(svg, data, look, pick) {
 
   return {
     nodes, edges, places, edgesOf, columns, view, width: data.width,
-    refresh, begin, fit, zoomAt, panBy, center, reveal,
+    refresh, begin, fit, zoomAt, panBy, center, reveal, revealOne,
     onView: (listener) => listeners.push(listener),
     count: () => svg.querySelectorAll("*").length,
   };
