@@ -30,3 +30,11 @@ def trace(kind="RNN", steps=6, every=True, **how):
         with tg.step(t):
             losses.append(((s[0] if kind == "LSTM" else s) ** 2).sum())
     return tg.trace_gradient(losses if every else losses[0], to=cell.weight_hh)
+
+
+def of_summed_loss(kind="RNN", steps=8, name="loss"):
+    """The trace of one loss that adds up those of all steps: its ledger warns of it."""
+    cell, found = states(kind, steps)
+    outputs = [s[0] if kind == "LSTM" else s for s in found]
+    loss = sum(((h * h).sum() for h in outputs[1:]), (outputs[0] * outputs[0]).sum()).named(name)
+    return tg.trace_gradient(loss, to=cell.weight_hh)

@@ -1,5 +1,7 @@
 """Plots show the numbers of the trace, and say in words what is zero, missing, too small or not finite."""
 
+import dataclasses
+import itertools
 import re
 import subprocess
 import sys
@@ -7,6 +9,8 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 import tinygrad_rnn as tg
 from tests.graph import hostile
@@ -16,6 +20,7 @@ from tinygrad_rnn.graph.plots import style as plot_style
 from tinygrad_rnn.graph.plots.gates import gates_of
 from tinygrad_rnn.graph.plots.jacobians import spread
 from tinygrad_rnn.graph.plots.numbers import by_lag, table
+from tinygrad_rnn.graph.plots.powers import power_ticks, written_powers
 
 
 def texts(plot):
@@ -423,3 +428,199 @@ def test_what_is_below_the_smallest_number_of_float32_is_plotted_by_its_logarith
     assert found.underflowed.sum() == sum(
         k * np.log10(float(s)) < np.log10(np.finfo(np.float32).tiny) for k in found.lags
     )
+
+
+def spaced(text):
+    """The text without its line ends."""
+    return " ".join(text.split())
+
+
+def check_notes_lie_apart(plot):
+    """Notes lie in the figure and below all axes; no label of a norm axis touches another."""
+    plot.figure.draw_without_rendering()
+    notes = plot.figure._supxlabel.get_window_extent()
+    assert plot.figure.bbox.x0 <= notes.x0
+    assert notes.x1 <= plot.figure.bbox.x1
+    assert plot.figure.bbox.y0 <= notes.y0
+    for axes in plot.figure.axes:
+        assert notes.y1 <= axes.get_tightbbox().y0
+        if axes.get_ylabel() == "norm":
+            labels = [label.get_window_extent() for label in axes.get_yticklabels()]
+            assert len(labels) > 1
+            for lower, upper in itertools.pairwise(labels):
+                assert lower.y1 <= upper.y0
+
+
+SUMMED = {
+    "ledger": lambda **look: tg.plot_ledger(plot_samples.of_summed_loss(), **look),
+    "lags": lambda **look: tg.plot_lags(plot_samples.of_summed_loss(), **look),
+    "lags of three": lambda **look: tg.plot_lags(
+        {kind: plot_samples.of_summed_loss(kind) for kind in ("RNN", "LSTM", "GRU")}, **look
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SUMMED)
+def test_what_the_ledger_warns_of_stands_below_the_plot_and_in_its_words(kind):
+    (warning,) = plot_samples.of_summed_loss().ledger().warnings
+    for theme, size in (("light", "slide"), ("dark", "slide"), ("light", "paper")):
+        plot = SUMMED[kind](theme=theme, size=size)
+        assert plot.alt_text.count(f" Warning: {warning}") == 1
+        notes = plot.figure._supxlabel
+        assert spaced(notes.get_text()).startswith(f"Warning: {warning}")
+        assert notes.get_color() == plot_style.THEMES[theme].ink
+        check_notes_lie_apart(plot)
+
+
+def test_a_warning_on_some_of_the_sources_names_them_and_a_plot_without_one_says_nothing_of_warnings():
+    clean, summed = plot_samples.trace(steps=8, every=False), plot_samples.of_summed_loss()
+    assert "Warning on RNN: «loss»" in tg.plot_lags({"LSTM": clean, "RNN": summed}).alt_text
+    assert "Warning on after, RNN: " in tg.plot_lags({"before": {"RNN": clean}, "after": {"RNN": summed}}).alt_text
+    four = tg.plot_lags({"clean": clean, **{f"m{k}": summed for k in range(4)}})
+    assert "Warning on m0; m1; 2 others: «loss»" in four.alt_text
+    plot = tg.plot_lags(clean)
+    assert "arning" not in plot.alt_text + "".join(texts(plot))
+
+
+@pytest.mark.parametrize("size", ["slide", "paper"])
+def test_many_and_long_warnings_are_wrapped_and_counted(size):
+    lines = {
+        kind: plot_samples.of_summed_loss(kind, name=name)
+        for kind, name in (("RNN", "W" * 40), ("LSTM", "m%" * 22), ("GRU", "x" * 3000))
+    }
+    bounds = {"bound": np.ones(8)}
+    for plot in (
+        tg.plot_lags(lines, size=size),
+        tg.plot_lags({"before": lines, "after": lines}, size=size, bounds=bounds),
+        tg.plot_ledger(lines["RNN"], size=size),
+        tg.plot_lags(lines["GRU"], size=size),
+    ):
+        check_notes_lie_apart(plot)
+    assert plot.alt_text.endswith("pass the list of losses: tg.trace_gradient(losses, to=...).")
+    assert len(plot.alt_text) < 1000
+    assert "1 more warning: print the ledger to read all." in tg.plot_lags(lines).alt_text
+
+
+@given(some.floats(-400, 300), some.floats(np.log10(1.5), 300))
+def test_ticks_of_norms_are_two_to_seven_simple_numbers_whatever_the_range(low, span):
+    ticks = power_ticks(low, low + span)
+    assert 2 <= len(ticks) <= 7
+    assert low - 1e-8 <= ticks[0]
+    assert ticks[-1] <= low + span + 1e-8
+    assert min(np.diff(ticks)) >= span / 7
+    labels = written_powers(ticks)
+    assert len(set(labels)) == len(labels)
+    digits = [10 ** (tick % 1) for tick in ticks]
+    if not all(min(abs(np.array([1, 2, 5, 10]) - digit)) < 1e-6 for digit in digits):
+        assert span < 1
+        numbers = 10.0 ** (np.array(ticks) - np.floor(ticks[-1]))
+        assert np.allclose(np.diff(numbers), numbers[1] - numbers[0])  # at even steps
+
+
+def test_ticks_of_norms_over_a_small_range_are_the_numbers_one_two_and_five():
+    assert written_powers(power_ticks(np.log10(0.0002), np.log10(0.0032))) == ["0.0002", "0.0005", "0.001", "0.002"]
+    assert written_powers(power_ticks(np.log10(2.1), np.log10(3.15))) == ["2.2", "2.4", "2.6", "2.8", "3"]
+    assert written_powers(power_ticks(-6.1, -4.9)) == ["1 × 10⁻⁶", "2 × 10⁻⁶", "5 × 10⁻⁶", "1 × 10⁻⁵"]
+    assert written_powers(power_ticks(-420.0, 2.0)) == ["10⁻⁴⁰⁰", "10⁻³⁰⁰", "10⁻²⁰⁰", "10⁻¹⁰⁰", "10⁰"]
+
+
+@pytest.mark.parametrize("plot", [tg.plot_lags, tg.plot_ledger])
+def test_the_line_for_zeros_is_clear_of_the_axis_which_ends_above_it(plot):
+    norms = plot(plot_samples.trace(every=False)).figure.axes[1]
+    zero, *ticks = norms.get_yticks()
+    drawn = norms.get_ylim()
+    assert norms.get_yticklabels()[0].get_text() == "0"
+    assert zero < norms.spines["left"].get_bounds()[0] < ticks[0]
+    assert ticks[0] - zero > 0.18 * (drawn[1] - drawn[0])
+
+
+def test_panels_have_one_line_for_zeros_though_only_one_of_them_has_any():
+    zero, none = plot_samples.trace(every=False), gradient_of(1.0)
+    plot = tg.plot_lags({"zero": {"RNN": zero}, "none": {"RNN": none}})
+    (drawn,) = [line for line in plot.figure.axes[2].get_lines() if line.get_markerfacecolor() == "#FFFFFF"]
+    low, high = plot.figure.axes[2].get_ylim()
+    assert low < drawn.get_ydata()[0] < high
+
+
+def test_the_ledger_of_one_loss_is_bars_of_shares_and_points_of_norms():
+    trace = plot_samples.trace("LSTM", steps=7, every=False)
+    ledger = trace.ledger()
+    plot = tg.plot_ledger(trace)
+    shares, norms = plot.figure.axes
+    assert not heat_maps(plot)
+    assert [bar.get_height() for bar in shares.patches] == ledger.shares[0].tolist()
+    signs = plot_style.THEMES["light"].signs
+    from matplotlib.colors import to_rgba
+
+    for bar, share in zip(shares.patches, ledger.shares[0], strict=True):
+        assert bar.get_facecolor() == to_rgba(signs[3] if share >= 0 else signs[1])
+    line = curves(norms)[0]
+    assert np.allclose(10.0 ** line[1:], ledger.norms[0, 1:], rtol=1e-12)
+    assert np.isnan(line[0])
+    (hollow,) = [points for points in norms.get_lines() if points.get_markerfacecolor() == "#FFFFFF"]
+    assert (hollow.get_xdata().tolist(), hollow.get_ydata()[0]) == ([0], norms.get_yticks()[0])
+    assert plot.title.endswith("contributes to the loss")
+    assert "1 of 7 contributions are exactly 0" in plot.alt_text
+    written = [text.get_text() for text in shares.texts]
+    assert written == [plot_style.written_share(share) for share in ledger.shares[0, 1:]]
+
+
+def test_no_path_and_no_step_are_told_apart_in_the_ledger_of_one_loss():
+    w = tg.Tensor([0.5, 0.3], requires_grad=True, name="w")
+    outside, h = (w * 2.0).sum(), tg.Tensor([0.1, 0.1])
+    for _, x in tg.steps([1.0, 2.0, 3.0]):
+        h = (h * w + x).named("h")
+    with tg.step(3):
+        late = w * 2.0
+    ledger = tg.trace_gradient([h.sum() + outside, late.sum()], to=w).ledger()
+    first = dataclasses.replace(
+        ledger, contributions=ledger.contributions[:1], connected=ledger.connected[:1], loss_steps=ledger.loss_steps[:1]
+    )
+    plot = tg.plot_ledger(first.at(slice(None)))
+    assert "From 1 of 5 uses there is no path" in plot.alt_text
+    assert any("Hatched: no path from that use to the loss" in text for text in texts(plot))
+    for axes in plot.figure.axes:
+        (band,) = [patch for patch in axes.patches if patch.get_hatch()]
+        assert (band.get_x(), band.get_width()) == (2.5, 1.0)
+    norms = plot.figure.axes[1]
+    assert [label.get_text() for label in norms.get_xticklabels()] == ["0", "1", "2", "3", "none"]
+    plot.figure.draw_without_rendering()
+    assert sum(axes.get_window_extent().height for axes in plot.figure.axes) > 0.6 * plot.figure.bbox.height
+    line, alone = curves(norms)[0], norms.get_lines()[1]
+    assert np.isnan(line[-1])  # no line leads to a use without a step
+    assert (alone.get_xdata().tolist(), alone.get_linestyle()) == ([4], "None")
+    assert "none: uses outside the time loop." in spaced(plot.figure._supxlabel.get_text())
+
+
+def test_what_underflowed_is_a_point_at_its_true_size_in_the_ledger_of_one_loss():
+    trace = underflowing()
+    plot, exact = tg.plot_ledger(trace), trace.log10_norms()
+    assert np.allclose(curves(plot.figure.axes[1])[0][1:], [exact[step] for step in range(1, 140)], atol=1e-9)
+    assert any("too small for a number: the plain gradient has 0 here" in text for text in texts(plot))
+    assert "1 of 140 contributions are exactly 0. 34 underflowed" in plot.alt_text
+
+
+def test_colour_bars_say_that_their_scale_is_not_linear_and_have_simple_ticks():
+    plot = tg.plot_ledger(plot_samples.trace("GRU", steps=8))
+    written = texts(plot)
+    assert "square root scale" in written
+    assert "logarithmic scale" in written
+    spectrum = tg.plot_spectrum(plot_samples.trace("LSTM").spectrum("h"))
+    assert "square root scale" in texts(spectrum)
+    for drawn in (plot, spectrum):
+        ticks = [text for text in texts(drawn) if re.fullmatch(r"[+−-][\d.]+ %", text)]
+        assert len(set(ticks)) == 4
+        assert all(re.fullmatch(r"[+−](0\.0*)?[125]0* %", tick) for tick in ticks)
+
+
+def test_numbers_in_plots_have_true_minus_signs():
+    plots = [
+        EVERY["gates"](),
+        tg.plot_ledger(plot_samples.trace("GRU", steps=8, inputs=np.random.default_rng(5).normal(size=(8, 3)))),
+        tg.plot_ledger(plot_samples.trace(every=False)),
+        EVERY["spectrum"](),
+    ]
+    for plot in plots:
+        plot.figure.draw_without_rendering()
+        assert not any(re.match(r"-\d|.*\de-", text) for text in texts(plot))
+    assert any(re.match("−", text) for text in texts(plots[0]))

@@ -16,7 +16,7 @@ from ...engine.tensor import Tensor
 from ..text.labels import visible
 from ..views.figure import ancestors
 from .plot import Plot
-from .style import MARKERS, Canvas, begin, colour_bar, dress, finish, frame, whole_ticks, words
+from .style import MARKERS, Canvas, begin, colour_bar, dress, finish, frame, whole_ticks, with_minus, words
 
 Array = npt.NDArray[Any]
 MEANINGS = {
@@ -147,7 +147,7 @@ def _draw_curve(canvas: Canvas, axes: Any, gate: Gate, k: int, many: int) -> Non
     axes.set_xlim(gate.steps[0] - 0.5, gate.steps[-1] + 0.5)  # as the heat map beside it
     low = LOWEST[gate.kind]
     axes.set_ylim(low - 0.04 * (1 - low), 1 + 0.04 * (1 - low))
-    axes.set_yticks([low, (low + 1) / 2, 1.0], [f"{low:g}", f"{(low + 1) / 2:g}", "1"])
+    axes.set_yticks([low, (low + 1) / 2, 1.0], [with_minus(f"{low:g}"), f"{(low + 1) / 2:g}", "1"])
     whole_ticks(axes.xaxis)
     meaning = MEANINGS.get((gate.name, gate.kind), gate.kind)
     where = f" · {visible(gate.scope)}" if gate.scope and (gate.name, gate.kind) not in MEANINGS else ""
@@ -170,7 +170,7 @@ def _draw_units(canvas: Canvas, axes: Any, gate: Gate) -> bool:
     axes.imshow(
         grid, cmap=canvas.colours(colours), vmin=low, vmax=1.0, aspect="auto", interpolation="nearest", extent=edges
     )
-    colour_bar(canvas, axes.images[0], axes, [low, 1.0], [f"{low:g}", "1"])
+    colour_bar(canvas, axes.images[0], axes, [low, 1.0], [with_minus(f"{low:g}"), "1"])
     axes.set_yticks([0, units.shape[0] - 1] if units.shape[0] > 1 else [0])
     axes.set_ylabel("unit", fontsize=canvas.format.text * 0.85, color=canvas.theme.ink)
     whole_ticks(axes.xaxis)

@@ -17,8 +17,8 @@ from ...engine.tensor import Tensor
 from ...trace import StateJacobians
 from ..text.labels import visible
 from .plot import Plot
+from .powers import power_ticks, ten_to, written_powers
 from .style import Canvas, begin, finish, key, labelled, whole_ticks, words
-from .tables import power_ticks, ten_to, written_power
 
 Array = npt.NDArray[Any]
 MOST_LINES = 48  # singular values that are drawn, spread over all
@@ -95,7 +95,7 @@ def plot_jacobians(
         _draw(canvas, axes, one, sigma, k)
         _draw_zeros(canvas, axes, one, low, high)
         ticks = power_ticks(low, high)
-        axes.set_yticks(ticks, [written_power(tick, high - low) for tick in ticks])
+        axes.set_yticks(ticks, written_powers(ticks))
         axes.set_ylim(low - 0.1 * (high - low), high + 0.05 * (high - low))
         whole_ticks(axes.xaxis)
     key(canvas, canvas.axes[0, 0], labelled(canvas.axes[0, 0]), 0.9)

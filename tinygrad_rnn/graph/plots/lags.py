@@ -9,10 +9,11 @@ import numpy as np
 
 from ...trace import GradientTrace, Ledger, percent
 from ..text.labels import visible
+from .notes import short_source, warnings_of, zero_note
 from .numbers import ByLag, by_lag, ledger_of
 from .plot import Plot
-from .style import Canvas, begin, finish, key, labelled, module, say, series_label, whole_ticks, words
-from .tables import power_ticks, short_source, ten_to, written_power
+from .powers import draw_zeros, fit_ticks, norm_axis, shade_too_small, ten_to
+from .style import Canvas, begin, finish, key, labelled, percents, say, series_label, whole_ticks, words
 
 Source = Ledger | GradientTrace
 MOST_MARKED = 24  # points of a line
@@ -42,6 +43,8 @@ def plot_lags(
     canvas = begin(theme, size, 2, len(panels), sharex=True, sharey="row", height_ratios=[1, 1.25])
     names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
     low, high = _range(numbers, bounds)
+    zero = low
+    zeros = any(np.isneginf(line.log10).any() for lines in numbers.values() for line in lines.values())
     for column, (where, lines) in enumerate(numbers.items()):
         shares, norms = canvas.axes[0, column], canvas.axes[1, column]
         words(canvas, shares, visible(where) if where else "", y="" if column else "share")
@@ -52,12 +55,20 @@ def plot_lags(
             y="" if column else "norm",
         )
         _draw_shares(canvas, shares, lines, names, ledgers[where])
-        _draw_norms(canvas, norms, lines, names, bounds or {}, low, high)
+        zero = norm_axis(canvas, norms, low, high, zeros)
+        _draw_bounds(canvas, norms, bounds or {})
+        _draw_norms(canvas, norms, lines, names, zero)
+        if under := [line.smallest for line in lines.values() if line.underflowed.any()]:
+            shade_too_small(canvas, norms, max(under), low, high, left=True)
         key(canvas, shares, labelled(shares, norms), 0.9 / len(panels), below=True)
     sources_named = {short_source(ledger) for lines in ledgers.values() for ledger in lines.values()}
     of = f" with respect to {sources_named.pop()}" if len(sources_named) == 1 else ""
     called = title or f"Where the gradient{of} comes from"
-    return finish(canvas, called, _in_words(numbers, ledgers, bounds or {}), _notes(numbers))
+    by_name = {_called(where, name): one for where, lines in ledgers.items() for name, one in lines.items()}
+    alt_text = _in_words(numbers, ledgers, bounds or {})
+    plot = finish(canvas, called, alt_text, _notes(numbers), warnings_of(by_name))
+    fit_ticks(canvas, canvas.axes[1, 0], low, high, [zero] if zeros else [])
+    return plot
 
 
 def _panels(sources: Any) -> dict[str, dict[str, Source]]:
@@ -105,7 +116,7 @@ def _draw_shares(
             **look,
         )
         axes.plot(line.lags, line.cumulative, color=look["color"], linestyle=":", linewidth=canvas.format.line)
-    axes.yaxis.set_major_formatter(module("matplotlib.ticker").PercentFormatter(1.0, decimals=0))
+    percents(axes.yaxis)
     whole_ticks(axes.xaxis)
     if missing:
         say(canvas, axes, " ".join(missing))
@@ -122,68 +133,35 @@ def _markers(canvas: Canvas, line: ByLag) -> dict[str, Any]:
     return {"markersize": canvas.format.marker, "markevery": -(-len(line.lags) // MOST_MARKED) or 1}
 
 
-def _draw_norms(
-    canvas: Canvas,
-    axes: Any,
-    lines: Mapping[str, ByLag],
-    names: list[str],
-    bounds: Mapping[str, Sequence[float]],
-    low: float,
-    high: float,
-) -> None:
-    theme, format = canvas.theme, canvas.format
-    span = high - low
-    rail = low - 0.14 * span
-    zeros = False
+def _draw_bounds(canvas: Canvas, axes: Any, bounds: Mapping[str, Sequence[float]]) -> None:
     for k, (called, curve) in enumerate(bounds.items()):
         positive = np.asarray(curve, np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             exponents = np.where(positive > 0, np.log10(positive), np.nan)
-        look = {"color": theme.muted, "linestyle": ("--", "-.", ":")[k % 3], "linewidth": format.line}
+        look = {"color": canvas.theme.muted, "linestyle": ("--", "-.", ":")[k % 3], "linewidth": canvas.format.line}
         axes.plot(
             range(len(positive)),
             np.where(np.isfinite(exponents), exponents, np.nan),
             label=series_label(visible(called)),
             **look,
         )
-    for name, line in lines.items():
+
+
+def _draw_norms(canvas: Canvas, axes: Any, lines: Mapping[str, ByLag], names: list[str], zero: float) -> None:
+    for k, (name, line) in enumerate(lines.items()):
         look = canvas.series(names.index(name))
         lags = np.array(line.lags)
         there = np.where(np.isfinite(line.log10), line.log10, np.nan)
-        axes.plot(lags, there, linewidth=format.line, **_markers(canvas, line), **look)
-        zero = np.isneginf(line.log10)
-        if zero.any():
-            hollow = {"markerfacecolor": theme.paper, "markeredgewidth": format.line * 0.7, "clip_on": False}
-            wide = format.marker * (1.1 + 0.5 * (len(lines) - 1 - list(lines).index(name)))  # one around the other
-            axes.plot(lags[zero], np.full(zero.sum(), rail), linestyle="", markersize=wide, **look, **hollow)
-            zeros = True
-    ticks = power_ticks(low, high)
-    labels = [written_power(tick, span) for tick in ticks]
-    if zeros:
-        ticks, labels = [rail, *ticks], ["0", *labels]
-        axes.axhline(rail, color=theme.muted, linestyle=":", linewidth=format.line * 0.4)
-    axes.set_yticks(ticks, labels)
-    axes.set_ylim((rail - 0.07 * span) if zeros else low - 0.06 * span, high + 0.06 * span)
-    under = [line.smallest for line in lines.values() if line.underflowed.any()]
-    if under:
-        smallest = max(under)
-        axes.axhspan(axes.get_ylim()[0], smallest, color=theme.grid, zorder=0, linewidth=0)
-        axes.text(
-            0.01, smallest - 0.02 * span, "too small for a number: the plain gradient has 0 here",
-            transform=axes.get_yaxis_transform(), ha="left", va="top", color=theme.ink, fontsize=format.text * 0.8,
-        )  # fmt: skip
+        axes.plot(lags, there, linewidth=canvas.format.line, **_markers(canvas, line), **look)
+        wide = 1.1 + 0.5 * (len(lines) - 1 - k)  # one around the other
+        draw_zeros(canvas, axes, lags[np.isneginf(line.log10)], zero, wide, **look)
 
 
 def _notes(numbers: Mapping[str, Mapping[str, ByLag]]) -> list[str]:
     lines = [line for group in numbers.values() for line in group.values()]
     notes = ["Dotted: the share of this lag and all nearer ones. Shares add up to 100 %, norms do not."]
     if any(np.isneginf(line.log10).any() for line in lines):
-        certain = all(line.certain for line in lines)
-        notes.append(
-            "Hollow, at 0: a path exists and carries exactly 0; it has not just vanished."
-            if certain
-            else "Hollow, at 0: exactly 0, or too small for a number; the ledger of the whole source can tell which."
-        )
+        notes.append(zero_note(all(line.certain for line in lines)))
     return notes
 
 
@@ -195,9 +173,13 @@ def _in_words(
     text = "Share and norm of the contributions to the gradient, by lag."
     for where, lines in numbers.items():
         for name, line in lines.items():
-            called = ", ".join(filter(None, (where, name))) or "The gradient"
+            called = _called(where, name) or "The gradient"
             text += f" {called}: {_line_in_words(line, ledgers[where][name])}."
     return text + (f" Beside them {len(bounds)} bounds: {', '.join(bounds)}." if bounds else "")
+
+
+def _called(where: str, name: str) -> str:
+    return ", ".join(filter(None, (where, name)))
 
 
 def _line_in_words(line: ByLag, ledger: Ledger) -> str:

@@ -18,6 +18,7 @@ from .plot import Plot
 MARKERS = ("o", "s", "^", "D", "v", "P")
 FONT = "DejaVu Sans"  # comes with matplotlib, so that a plot is the same everywhere
 MOST_KEY_ROWS = 5  # lines of a legend beside the axes
+MOST_WRITTEN = 12  # rows and columns of a table, or bars, whose numbers are written beside their colours
 INSTALL = 'plots are drawn by matplotlib, which is not installed: pip install "tinygrad_rnn[plot]"'
 
 
@@ -210,13 +211,42 @@ def whole_ticks(axis: Any) -> None:
     axis.set_major_locator(module("matplotlib.ticker").MaxNLocator(**steps))
 
 
+def index_ticks(axis: Any, names: Any) -> None:
+    """Ticks at whole positions, written as what stands there; the last one always, since it may have no step."""
+    count = len(names)
+    every = max(1, -(-count // 10))
+    every = next(n for n in (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, every) if n >= every)
+    at = list(range(0, count, every))
+    if names[-1] == "none" and at[-1] != count - 1:
+        at = [k for k in at if k <= count - 1 - every / 2] + [count - 1]
+    axis.set_ticks(at, [str(names[k]) for k in at])
+
+
+def percents(axis: Any) -> None:
+    """Ticks of shares."""
+    write = module("matplotlib.ticker").FuncFormatter(lambda share, _: with_minus(f"{100 * share:.0f}%"))
+    axis.set_major_formatter(write)
+
+
+def written_share(share: float) -> str:
+    """A share as it stands in a cell or at a bar."""
+    return with_minus(f"{share:.0%}") if abs(share) >= 0.01 else "–"
+
+
+def with_minus(number: str) -> str:
+    """A number with true minus signs."""
+    return number.replace("-", "−")
+
+
 def _key_look(canvas: Canvas) -> dict[str, Any]:
     theme = canvas.theme
     return {"facecolor": theme.paper, "edgecolor": theme.grid, "framealpha": 0.9, "frameon": True, "fancybox": True}
 
 
-def colour_bar(canvas: Canvas, image: Any, axes: Any, ticks: Sequence[float], names: Sequence[str]) -> None:
-    """Beside a heat map, with these ticks."""
+def colour_bar(
+    canvas: Canvas, image: Any, axes: Any, ticks: Sequence[float], names: Sequence[str], scale: str = ""
+) -> None:
+    """Beside a heat map, with these ticks. scale: how colours go with numbers, where not in proportion."""
     bar = canvas.figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
     bar.set_ticks(list(ticks), labels=list(names))
     bar.ax.tick_params(
@@ -227,24 +257,45 @@ def colour_bar(canvas: Canvas, image: Any, axes: Any, ticks: Sequence[float], na
         width=canvas.format.line * 0.4,
     )
     bar.ax.tick_params(which="minor", size=0)
+    if scale:
+        bar.set_label(scale, fontsize=canvas.format.text * 0.8, color=canvas.theme.muted)
     bar.outline.set(edgecolor=canvas.theme.muted, linewidth=canvas.format.line * 0.4)
 
 
-def finish(canvas: Canvas, title: str, alt_text: str, notes: Sequence[str] = ()) -> Plot:
-    """Heading above, notes below, one font for all; the plot."""
+def finish(canvas: Canvas, title: str, alt_text: str, notes: Sequence[str] = (), warnings: Sequence[str] = ()) -> Plot:
+    """Heading above, notes below, one font for all; the plot. warnings: the first notes, and the end of the alt text.
+
+    The notes of a plot with warnings are as dark as its other words, so that nobody takes them for small print.
+    """
     format, theme = canvas.format, canvas.theme
     heading = textwrap.fill(title, int(format.inches[0] * 72 / (format.heading * 0.66)))
     canvas.figure.suptitle(heading, x=0.012, ha="left", fontsize=format.heading, color=theme.ink, fontweight="bold")
-    if notes:
-        wide = int(format.inches[0] * 72 / (format.text * 0.8 * 0.54))
-        below = "\n".join(textwrap.fill(note, wide) for note in notes)
-        canvas.figure.supxlabel(below, x=0.012, ha="left", fontsize=format.text * 0.8, color=theme.muted)
+    if notes or warnings:
+        size = format.text * 0.8
+        below = "\n".join(_filled(canvas, drawable(note), size) for note in (*warnings, *notes))
+        colour = theme.ink if warnings else theme.muted
+        canvas.figure.supxlabel(below, x=0.012, ha="left", fontsize=size, color=colour)
     text_class = module("matplotlib.text").Text
     for text in canvas.figure.findobj(text_class):
         text.set(fontfamily=FONT, parse_math=False, usetex=False)
         if text.get_text():
             text.set_text(drawable(text.get_text()))
-    return Plot(canvas.figure, title, alt_text)
+    return Plot(canvas.figure, title, " ".join((alt_text, *warnings)))
+
+
+def _filled(canvas: Canvas, text: str, size: float) -> str:
+    """The text in lines that are not wider than the figure, whatever letters they are of."""
+    room = 0.976 * canvas.figure.bbox.width
+    wide = int(canvas.format.inches[0] * 72 / (size * 0.54))
+    measured = canvas.figure.text(0, 0, "", fontsize=size, fontfamily=FONT, parse_math=False)
+    while True:
+        lines = textwrap.fill(text, wide)
+        measured.set_text(lines)
+        width = measured.get_window_extent().width
+        if width <= room:
+            measured.remove()
+            return lines
+        wide = min(wide - 1, int(wide * room / width) + 4)
 
 
 def drawable(text: str) -> str:
@@ -266,9 +317,3 @@ def shown(name: str | None, otherwise: str) -> str:
 def series_label(text: str) -> str:
     """A name for the legend, from which matplotlib leaves out those that begin with an underscore."""
     return f"\u200a{text}" if text.startswith("_") else text
-
-
-def power(exponent: float) -> str:
-    """10 to this power as a tick writes it: 10⁻⁶."""
-    digits = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-    return f"10{str(round(exponent)).translate(digits)}"

@@ -1,39 +1,59 @@
-"""Heat maps: the ledger, loss by step of the use; and the spectrum, lag by number of crossings."""
+"""Heat maps: the ledger of several losses, loss by step of the use; and the spectrum, lag by number of crossings."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...trace import GradientTrace, Ledger, Spectrum, StreamingSpectrum, magnitude, percent
+from ...trace import GradientTrace, Ledger, Spectrum, StreamingSpectrum, percent
 from ..text.labels import visible
+from .notes import at_step, range_in_words, range_notes, short_source, warnings_of
 from .numbers import Table, ledger_of, table, why_no_shares
+from .one_loss import plot_one_loss
 from .plot import Plot
-from .style import Canvas, begin, colour_bar, finish, frame, module, power, say, words
+from .powers import power, power_ticks, ten_to, written_powers
+from .style import (
+    MOST_WRITTEN,
+    Canvas,
+    begin,
+    colour_bar,
+    finish,
+    frame,
+    index_ticks,
+    module,
+    percents,
+    say,
+    with_minus,
+    words,
+    written_share,
+)
 
 Array = npt.NDArray[Any]
 LEAST_SHARE = 0.0005  # of a spectrum, to draw a column for it
-MOST_WRITTEN = 12  # rows and columns of a table whose numbers are written into its cells
 
 
 @np.errstate(invalid="ignore")  # where a gradient is not finite, that is said in words
 def plot_ledger(
     source: Ledger | GradientTrace, *, theme: str = "light", size: str = "slide", title: str | None = None
 ) -> Plot:
-    """The ledger as two heat maps, losses down and steps across: signed shares, and norms as powers of ten.
+    """The ledger: signed shares, and norms as powers of ten, by step of the use.
+
+    Of several losses two heat maps, losses down and steps across; of one loss bars and points.
 
     source: a ledger, or the trace it is of.
     theme: "light" or "dark"; size: "slide" or "paper", which says how large the letters are.
-    Cells to which no path leads are hatched, contributions that are exactly 0 are grey: neither is drawn as small.
+    Where no path leads is hatched; contributions that are exactly 0 are grey cells, or hollow points on a line of their
+    own: neither is drawn as small.
     """
     ledger = ledger_of(source)
     cells = table(ledger)
     rows, columns = ledger.connected.shape
+    if rows == 1:
+        return plot_one_loss(cells, theme, size, title)
     flat = 3 * rows < columns
     canvas = begin(theme, size, *((2, 1) if flat else (1, 2)))
     for axes in canvas.axes.flat:
@@ -53,7 +73,7 @@ def plot_ledger(
     _draw_norms(canvas, norms, cells)
     _grey(canvas, norms, cells.zero)
     called = title or f"What each use of {short_source(ledger)} contributes to each loss"
-    return finish(canvas, called, _ledger_in_words(cells), _ledger_notes(cells, masked))
+    return finish(canvas, called, _ledger_in_words(cells), _ledger_notes(cells, masked), warnings_of({"": ledger}))
 
 
 @np.errstate(invalid="ignore")  # where a gradient is not finite, that is said in words
@@ -78,8 +98,8 @@ def plot_spectrum(
     crossings = np.arange(values.shape[1])
     words(canvas, axes, x=f"crossings in {name}: how often a path crosses time in it")
     frame(canvas, axes)
-    _index_ticks(axes.xaxis, crossings)
-    _index_ticks(axes.yaxis, lags)
+    index_ticks(axes.xaxis, crossings)
+    index_ticks(axes.yaxis, lags)
     axes.tick_params(labelleft=False)
     if reason:
         say(canvas, axes, reason)
@@ -122,10 +142,18 @@ def draw_shares(canvas: Canvas, axes: Any, values: Any, beside: Any = None) -> N
     scale = module("matplotlib.colors").FuncNorm((_signed_root, _signed_square), vmin=-most, vmax=most)
     colours = canvas.colours(canvas.theme.signs)
     image = axes.imshow(values, cmap=colours, norm=scale, aspect="auto", interpolation="nearest")
-    ticks = [-most, -most / 4, 0.0, most / 4, most]
-    names = [f"{100 * tick:+.3g} %" if tick else "0" for tick in ticks]
-    colour_bar(canvas, image, axes if beside is None else beside, ticks, names)
-    _write(canvas, axes, values, lambda share: f"{share:.0%}" if abs(share) >= 0.01 else "–")
+    far = _below(most)
+    near = _below(far / 4)
+    ticks = [-far, -near, 0.0, near, far]
+    names = [with_minus(f"{100 * tick:+.3g} %") if tick else "0" for tick in ticks]
+    colour_bar(canvas, image, axes if beside is None else beside, ticks, names, "square root scale")
+    _write(canvas, axes, values, written_share)
+
+
+def _below(most: float) -> float:
+    """The largest of the numbers 1, 2, 5, 10, 20, ... that is not above it."""
+    unit = 10.0 ** math.floor(math.log10(most))
+    return next((digit * unit for digit in (5, 2) if digit * unit <= most), unit)
 
 
 def _signed_root(x: Any) -> Any:
@@ -147,7 +175,7 @@ def _draw_norms(canvas: Canvas, axes: Any, cells: Table) -> None:
     colours = canvas.colours(canvas.theme.sizes)
     image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
     ticks = power_ticks(low, high)
-    colour_bar(canvas, image, axes, ticks, [written_power(tick, high - low) for tick in ticks])
+    colour_bar(canvas, image, axes, ticks, written_powers(ticks), "logarithmic scale")
     digits = 2 if values.shape[1] <= 8 else 1
     _write(canvas, axes, values, lambda exponent: _short(exponent, digits))
 
@@ -157,26 +185,7 @@ def _short(exponent: float, digits: int) -> str:
     if abs(exponent) > 99:
         return power(exponent)
     plain = exponent > (-3 if digits > 1 else -2.02)  # 0.002 is too long for a narrow cell
-    return f"{10.0**exponent:.{digits}g}" if plain else f"{10.0**exponent:.0e}".replace("e-0", "e-")
-
-
-def short_source(ledger: Ledger) -> str:
-    """The source of a ledger as a title names it."""
-    return visible(re.sub(r", shape \([^()]*\)$", "", ledger.source))
-
-
-def power_ticks(low: float, high: float) -> list[float]:
-    """Exponents of ten for an axis from low to high: whole ones, unless there are too few."""
-    ticker = module("matplotlib.ticker")
-    chosen = ticker.MaxNLocator(nbins=6, integer=high - low >= 2).tick_values(low, high)
-    return [float(tick) for tick in chosen if low - 1e-9 <= tick <= high + 1e-9]
-
-
-def written_power(exponent: float, span: float) -> str:
-    """A tick of such an axis."""
-    if span >= 2:
-        return power(exponent)
-    return f"{10.0**exponent:.2g}" if abs(exponent) < 300 else ten_to(exponent)
+    return f"{10.0**exponent:.{digits}g}" if plain else with_minus(f"{10.0**exponent:.0e}".replace("e-0", "e-"))
 
 
 def _write(canvas: Canvas, axes: Any, values: Any, format: Callable[[float], str]) -> None:
@@ -221,19 +230,8 @@ def _grey(canvas: Canvas, axes: Any, where: Array) -> None:
 def _ledger_axes(canvas: Canvas, axes: Any, ledger: Ledger, title: str, below: bool = True, left: bool = True) -> None:
     x = "step i at which it is used (counted from 0)" if below else ""
     words(canvas, axes, title, x, "step τ of the loss" if left else "")
-    _index_ticks(axes.xaxis, ["none" if i is None else i for i in ledger.steps])
-    _index_ticks(axes.yaxis, ["none" if tau is None else tau for tau in ledger.loss_steps])
-
-
-def _index_ticks(axis: Any, names: Sequence[Any] | Array) -> None:
-    """Ticks at whole positions, written as what stands there; the last one always, since it may have no step."""
-    count = len(names)
-    every = max(1, -(-count // 10))
-    every = next(n for n in (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, every) if n >= every)
-    at = list(range(0, count, every))
-    if names[-1] == "none" and at[-1] != count - 1:
-        at = [k for k in at if k <= count - 1 - every / 2] + [count - 1]
-    axis.set_ticks(at, [str(names[k]) for k in at])
+    index_ticks(axes.xaxis, ["none" if i is None else i for i in ledger.steps])
+    index_ticks(axes.yaxis, ["none" if tau is None else tau for tau in ledger.loss_steps])
 
 
 def _margins(canvas: Canvas, axes: Any, above: Any, left: Any, values: Array, columns: int, lags: Array) -> None:
@@ -247,16 +245,15 @@ def _margins(canvas: Canvas, axes: Any, above: Any, left: Any, values: Array, co
         else:
             bars.bar(positions, sums, color=colours)
             bars.axhline(0, color=canvas.theme.muted, linewidth=canvas.format.line * 0.4)
-    percents = module("matplotlib.ticker").PercentFormatter(1.0, decimals=0)
     few = module("matplotlib.ticker").MaxNLocator
     above.set_xlim(axes.get_xlim())
     left.set_ylim(axes.get_ylim())
-    above.yaxis.set_major_formatter(percents)
-    left.xaxis.set_major_formatter(percents)
+    percents(above.yaxis)
+    percents(left.xaxis)
     above.yaxis.set_major_locator(few(3))
     left.xaxis.set_major_locator(few(3))
     above.tick_params(labelbottom=False, bottom=False)
-    _index_ticks(left.yaxis, lags)
+    index_ticks(left.yaxis, lags)
     words(canvas, above, y="share")
     words(canvas, left, x="share", y="lag: steps back from the loss")
 
@@ -273,21 +270,14 @@ def _ledger_notes(cells: Table, shares: Any) -> list[str]:
             if cells.certain
             else "Grey: 0, exactly or by underflow; the ledger of the whole source can tell which."
         )
-    if cells.underflowed.any():
-        notes.append("Some norms are too small for a number: the ledger holds 0 there, the plot their true size.")
-    if cells.overflowed.any():
-        notes.append("Some norms are too large for a number: the ledger holds inf there, the plot their true size.")
-    if None in cells.ledger.steps:
-        notes.append("none: uses outside the time loop.")
-    notes += [f"Warning: {sentence}" for sentence in cells.ledger.warnings]
-    return notes
+    return notes + range_notes(cells)
 
 
 def _ledger_in_words(cells: Table) -> str:
     ledger = cells.ledger
     rows, columns = ledger.connected.shape
     text = (
-        f"Heat map of what each use of {ledger.source}, contributes to {rows} loss{'es' * (rows != 1)}, "
+        f"Heat map of what each use of {ledger.source}, contributes to {rows} losses, "
         f"by step of the loss and of the use ({columns} column{'s' * (columns != 1)})."
     )
     reason = why_no_shares(ledger.missing)
@@ -297,33 +287,12 @@ def _ledger_in_words(cells: Table) -> str:
         row, column = np.unravel_index(np.argmax(np.abs(ledger.shares)), ledger.shares.shape)
         text += (
             f" The largest share, {percent(float(ledger.shares[row, column]))}, is that of "
-            f"{_at(ledger.steps[column])} in the loss at {_at(ledger.loss_steps[row])}."
+            f"{at_step(ledger.steps[column])} in the loss at {at_step(ledger.loss_steps[row])}."
         )
     finite = cells.log10[np.isfinite(cells.log10)]
     if finite.size:
         text += f" Norms lie between {ten_to(float(finite.min()))} and {ten_to(float(finite.max()))}."
-    zeros, none, under = int(cells.zero.sum()), int((~ledger.connected).sum()), int(cells.underflowed.sum())
-    if zeros:
-        text += f" {zeros} of {rows * columns} cells {'are exactly 0' if cells.certain else 'are 0 or underflowed'}."
-    if under:
-        text += f" {under} underflowed: their norms are shown by logarithm."
-    if over := int(cells.overflowed.sum()):
-        text += f" {over} overflowed: their norms are shown by logarithm."
-    if none:
-        text += f" To {none} of {rows * columns} cells there is no path."
-    return text
-
-
-def ten_to(exponent: float) -> str:
-    """10 to this power as text, also where no number can hold it."""
-    if abs(exponent) < 300:
-        return magnitude(10.0**exponent)
-    whole = math.floor(exponent)
-    return f"{10 ** (exponent - whole):.3g}e{whole:+}"
-
-
-def _at(step: int | None) -> str:
-    return "no step" if step is None else f"step {step}"
+    return text + range_in_words(cells)
 
 
 def _spectrum_in_words(spectrum: Spectrum | StreamingSpectrum, values: Array, reason: str) -> str:
