@@ -17,7 +17,7 @@ from tests.graph import hostile
 from tests.graph.pictures.test_accessible import SVG, text_chunks
 from tests.graph.plots import plot_samples
 from tinygrad_rnn.graph.plots import style as plot_style
-from tinygrad_rnn.graph.plots.gates import gates_of
+from tinygrad_rnn.graph.plots.gates import FIXED, gates_of, looks_of
 from tinygrad_rnn.graph.plots.jacobians import spread
 from tinygrad_rnn.graph.plots.numbers import by_lag, table
 from tinygrad_rnn.graph.plots.powers import power_ticks, written_powers
@@ -624,3 +624,37 @@ def test_numbers_in_plots_have_true_minus_signs():
         plot.figure.draw_without_rendering()
         assert not any(re.match(r"-\d|.*\de-", text) for text in texts(plot))
     assert any(re.match("−", text) for text in texts(plots[0]))
+
+
+def gates_named(*names):
+    """What leads to gates of these names, computed in this order."""
+    h = tg.Tensor([0.5, 0.2], requires_grad=True)
+    for _, x in tg.steps([0.3, 0.2, 0.1]):
+        for name in names:
+            h = (h + x).sigmoid().named(name)
+    return h
+
+
+def test_a_gate_has_one_look_in_all_plots_whatever_the_order_of_computation():
+    found = {}
+    for names in ("ifgo", "figo", "rzn", "nzr", "h", "zhof"):
+        plot = tg.plot_gates(gates_named(*names))
+        for name, axes in zip(names, plot.figure.axes[::2], strict=False):
+            line = axes.get_lines()[0]
+            found.setdefault(name, set()).add((line.get_color(), line.get_marker(), line.get_linestyle()))
+    assert set(found) == set(FIXED)
+    assert all(len(looks) == 1 for looks in found.values())
+    assert len(set.union(*found.values())) == len(FIXED)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_gates_of_other_names_have_the_colours_that_are_left_by_the_alphabet(theme):
+    canvas = plot_style.begin(theme, "slide")
+    looks = looks_of(canvas, ["f", "q", "i", "attend", "b"])
+    series = plot_style.THEMES[theme].series
+    assert {name: look["color"] for name, look in looks.items()} == {
+        "i": series[0], "f": series[1], "attend": series[2], "b": series[3], "q": series[4],
+    }  # fmt: skip
+    assert [looks[name]["linestyle"] for name in ("i", "attend")] == ["-", "--"]
+    assert len(set(series)) == len(set(plot_style.MARKERS)) == len(FIXED)
+    assert len({look["color"] for look in looks_of(canvas, "abcdefgh").values()}) == 8

@@ -5,7 +5,7 @@ A gate is a landmark that a sigmoid or tanh made: i, f, g, o of an LSTM, r, z, n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from ...engine.tensor import Tensor
 from ..text.labels import visible
 from ..views.figure import ancestors
 from .plot import Plot
-from .style import MARKERS, Canvas, begin, colour_bar, dress, finish, frame, whole_ticks, with_minus, words
+from .style import Canvas, begin, colour_bar, dress, finish, frame, whole_ticks, with_minus, words
 
 Array = npt.NDArray[Any]
 MEANINGS = {
@@ -29,6 +29,7 @@ MEANINGS = {
     ("n", "tanh"): "candidate",
     ("h", "tanh"): "hidden state",
 }
+FIXED = ("i", "f", "g", "o", "r", "z", "n", "h")  # each has its own colour and marker in every plot
 LOWEST = {"sigmoid": 0.0, "tanh": -1.0}  # the highest is 1
 MOST_GATES = 8
 FLAT = 0.01  # a local derivative below this part of its largest
@@ -101,9 +102,10 @@ def plot_gates(
     """
     gates = gates_of(outputs, names, scope)
     canvas = begin(theme, size, len(gates), 2, width_ratios=[1, 1.15], sharex="col")
+    looks = looks_of(canvas, {gate.name for gate in gates})
     marked = False
     for k, gate in enumerate(gates):
-        _draw_curve(canvas, canvas.axes[k, 0], gate, k, len(gates))
+        _draw_curve(canvas, canvas.axes[k, 0], gate, looks[gate.name], len(gates))
         marked |= _draw_units(canvas, canvas.axes[k, 1], gate)
     for axes in canvas.axes[-1]:
         axes.set_xlabel("step", fontsize=canvas.format.text, color=canvas.theme.ink)
@@ -130,20 +132,24 @@ def _gate(scope: str, name: str, made: list[Any]) -> Gate:
     return Gate(name, scope, kind, steps, values, np.abs(slope) < FLAT * largest, slope == 0)
 
 
-def _draw_curve(canvas: Canvas, axes: Any, gate: Gate, k: int, many: int) -> None:
+def looks_of(canvas: Canvas, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Colour, marker and kind of line of each gate by its name, so that f looks the same whatever is computed first.
+
+    Names other than the usual ones are dashed, and have by the alphabet the colours that no other gate here has.
+    """
+    others = sorted(set(names) - set(FIXED))
+    left = [k for k, name in enumerate(FIXED) if name not in names]
+    looks = {name: {**canvas.series(FIXED.index(name)), "linestyle": "-"} for name in names if name in FIXED}
+    return looks | {name: {**canvas.series(k), "linestyle": "--"} for name, k in zip(others, left, strict=False)}
+
+
+def _draw_curve(canvas: Canvas, axes: Any, gate: Gate, look: dict[str, Any], many: int) -> None:
     dress(canvas, axes)
-    colour = canvas.theme.series[k % len(canvas.theme.series)]
     over_units = gate.values.reshape(len(gate.steps), -1).astype(np.float64)
-    axes.fill_between(gate.steps, over_units.min(axis=1), over_units.max(axis=1), color=colour, alpha=0.22, linewidth=0)
+    lowest, highest = over_units.min(axis=1), over_units.max(axis=1)
+    axes.fill_between(gate.steps, lowest, highest, color=look["color"], alpha=0.22, linewidth=0)
     marker = canvas.format.marker * 0.8 if len(gate.steps) <= 60 else 0.0
-    axes.plot(
-        gate.steps,
-        over_units.mean(axis=1),
-        color=colour,
-        marker=MARKERS[k % len(MARKERS)],
-        markersize=marker,
-        linewidth=canvas.format.line,
-    )
+    axes.plot(gate.steps, over_units.mean(axis=1), markersize=marker, linewidth=canvas.format.line, **look)
     axes.set_xlim(gate.steps[0] - 0.5, gate.steps[-1] + 0.5)  # as the heat map beside it
     low = LOWEST[gate.kind]
     axes.set_ylim(low - 0.04 * (1 - low), 1 + 0.04 * (1 - low))

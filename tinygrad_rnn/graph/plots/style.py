@@ -15,7 +15,7 @@ from typing import Any
 from ..text.labels import visible
 from .plot import Plot
 
-MARKERS = ("o", "s", "^", "D", "v", "P")
+MARKERS = ("o", "s", "^", "D", "v", "P", "<", "p")
 FONT = "DejaVu Sans"  # comes with matplotlib, so that a plot is the same everywhere
 MOST_KEY_ROWS = 5  # lines of a legend beside the axes
 MOST_WRITTEN = 12  # rows and columns of a table, or bars, whose numbers are written beside their colours
@@ -54,7 +54,7 @@ THEMES = {
         muted="#6B6B6B",
         grid="#E3E3E3",
         zero="#C9C9C9",
-        series=("#D55E00", "#0072B2", "#009E73", "#AA4A86", "#B87F00", "#56B4E9"),
+        series=("#D55E00", "#0072B2", "#009E73", "#AA4A86", "#B87F00", "#56B4E9", "#2A2A2A", "#7A3FD0"),
         signs=("#7A3E00", "#E08A00", "#FFFFFF", "#3F9BD6", "#00406B"),
         sizes=("#F2F6FA", "#9CC7E4", "#3585BD", "#083B66"),
     ),
@@ -64,7 +64,7 @@ THEMES = {
         muted="#A5ADB5",
         grid="#2B323A",
         zero="#4A525B",
-        series=("#FF8B3D", "#56B4E9", "#2CC79A", "#E79AC8", "#F0E442", "#C0C8D0"),
+        series=("#FF8B3D", "#56B4E9", "#2CC79A", "#E79AC8", "#F0E442", "#C0C8D0", "#9A6BFF", "#B06A50"),
         signs=("#FFCF80", "#C97B00", "#1C2229", "#1F7FC0", "#A9DCFF"),
         sizes=("#1C2229", "#1B4F78", "#3E96D0", "#CDEBFF"),
     ),
