@@ -228,3 +228,18 @@ def test_saturation_rounds_the_derivative_to_0_where_the_value_rounds_to_1():
     """1 - tanh^2 is 0 from |z| = 19 on, s (1 - s) from 37 on: the reports call that saturated, not vanished."""
     assert value_and_gradients(tg.tanh, [18.0, 20.0])[1][0].astype(bool).tolist() == [True, False]
     assert value_and_gradients(tg.sigmoid, [36.0, 38.0])[1][0].astype(bool).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.bool_])
+@pytest.mark.parametrize("f", [tg.softmax, tg.log_softmax])
+def test_a_softmax_of_whole_numbers_is_that_of_the_same_floats(f, dtype):
+    x = np.array([0, 1, 100, 3]).astype(dtype)
+    assert f(x).dtype == np.float64
+    close(f(x).data, f(x.astype(float)).data, 1e-15)
+
+
+def test_a_power_of_0_has_the_derivative_0_by_its_exponent_also_where_it_is_infinite():
+    a, b = tg.Tensor([0.0, 0.0], True), tg.Tensor([-1.0, 2.0], True)
+    with np.errstate(divide="ignore"):
+        y = a**b
+    equal(tg.vjp(y, b, np.ones(2)), [0.0, 0.0])

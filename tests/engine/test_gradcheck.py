@@ -190,3 +190,8 @@ def test_a_list_of_inputs_is_refused_with_the_right_call():
     x = tg.Tensor([1.0, 2.0], requires_grad=True)
     with pytest.raises(TypeError, match=r"not in a list: tg\.gradcheck\(f, x, w\)"):
         tg.gradcheck(tg.exp, [x])
+
+
+def test_of_a_kink_it_says_that_there_is_no_derivative():
+    with pytest.raises(GradcheckError, match="At a kink, such as that of relu at 0"):
+        tg.gradcheck(tg.relu, [0.0, 1.0])

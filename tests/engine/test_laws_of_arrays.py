@@ -331,6 +331,25 @@ def test_an_element_of_a_stack_is_the_very_tensor_that_was_stacked():
         stacked[4]
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_stack_is_indexed_as_numpy_does_with_arrays_beside_numbers_too(axis):
+    xs = [leaf(x) for x in np.random.default_rng(0).normal(size=(3, 3, 3))]
+    y = tg.stack(xs, axis=axis)
+    mask, some = np.array([True, False, True]), [0, 2, 1]
+    parts = (0, -1, slice(None), slice(0, 2), None, ..., some, mask)
+    for index in itertools.product(parts, repeat=3):
+        try:
+            expected = y.data[index]
+        except IndexError:
+            continue
+        equal(y[index].data, expected)
+        taken = np.zeros(y.shape)
+        np.add.at(taken, index, 1.0)
+        if taken.any():
+            found = tg.grad(y[index].sum(), xs, allow_unused=True)
+            equal(np.stack([np.zeros((3, 3)) if g is None else g for g in found], axis), taken)
+
+
 def test_naming_a_named_tensor_makes_a_new_one():
     x = tg.Tensor([1.0], requires_grad=True, name="x")
     h = x.named("h")

@@ -176,3 +176,23 @@ def test_asyncio_tasks_and_threads_together_keep_places_apart():
     for k, tasks in enumerate(everywhere(lambda k: asyncio.run(main(k)), threads=4)):
         for n, seen in enumerate(tasks):
             assert seen == [tg.Place(f"thread{k}task{n}", t, t % 2 == 0) for t in range(20)]
+
+
+def test_no_gradient_is_lost_where_threads_go_backward_to_the_same_leaf():
+    w = tg.Tensor(np.zeros(50), requires_grad=True)
+
+    def work():
+        for _ in range(300):
+            (w * 1.0).sum().backward()
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        workers = [threading.Thread(target=work) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert (w.grad == 1200.0).all()

@@ -22,6 +22,8 @@ def own_copy(data: Any, dtype: Any = None) -> Array:
     """
     if isinstance(data, np.ma.MaskedArray):
         raise TypeError("a masked array would lose its mask here; pass array.filled(value), or use tg.where")
+    if data is None:
+        raise TypeError("a Tensor holds numbers; got None. Whether there is a tensor is asked by `x is None`")
     try:
         value = np.array(data)
     except ValueError as error:
@@ -41,7 +43,7 @@ def fitting(data: Any, dtype: np.dtype[Any], what: str) -> Array:
     """Like `own_copy`, of this dtype. Raises TypeError where the numbers would lose their fraction."""
     value = own_copy(data)
     if not np.can_cast(value.dtype, dtype, "same_kind"):
-        raise TypeError(f"{what} holds {dtype}, into which data of dtype {value.dtype} does not fit")
+        raise TypeError(f"{what}, holds {dtype}, into which data of dtype {value.dtype} does not fit")
     return value.astype(dtype, copy=False)
 
 

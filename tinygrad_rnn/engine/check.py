@@ -40,6 +40,8 @@ def gradcheck(f: Function, *inputs: TensorLike, order: int = 1, tolerance: float
         raise TypeError("gradcheck takes its inputs one by one, not in a list: tg.gradcheck(f, x, w)")
     arrays = [own_copy(x.value if isinstance(x, Tensor) else x) for x in inputs]
     arrays = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
+    if not any(a.dtype.kind == "f" for a in arrays):
+        raise TypeError("gradcheck has nothing to check: no input is of floating-point numbers; write 1.0 for 1")
     rng = np.random.default_rng(seed)
     analytic = _is_analytic(f(*[_checked(a) for a in arrays]))
     _check_first_order(_projected(f, arrays, rng), arrays, analytic, tolerance, "gradient")
@@ -110,6 +112,7 @@ def _check_first_order(
             f"the {what} is wrong in {len(rows)} of {sum(a.size for a in ours)} elements, by more than {limit:.0e} "
             f"(x {scale:.3g}):\n{'where':20} {'by backward sweep':>22} {'by ' + method:>22} {'difference':>10}\n"
             + "\n".join(lines)
+            + ("" if analytic else "\nAt a kink, such as that of relu at 0, there is no derivative to compare with.")
         )
 
 

@@ -63,7 +63,9 @@ def jvp(y: Tensor, x: Targets, v: Any) -> Array:
 
 def jacobian(y: Tensor, x: Tensor, create_graph: bool = False) -> Any:
     """dy/dx, of shape (*y.shape, *x.shape), in one backward sweep with a row for each element of y."""
-    _checked_outputs([y, x])
+    _checked_outputs([y])
+    if not isinstance(x, Tensor):
+        raise TypeError(f"tg.jacobian is asked for with respect to one Tensor at a time; got {shortened(x)}")
     rows = vjp(y, x, np.eye(y.size, dtype=y.dtype).reshape((y.size, *y.shape)), create_graph)
     return rows.reshape((*y.shape, *x.shape))
 
@@ -74,6 +76,7 @@ def hvp(loss: Tensor, x: Targets, v: Any) -> Any:
     v: of x's shape. The Hessian of a loss that is linear in x is 0.
     """
     xs, moves = _paired(x, v)
+    _checked_outputs([loss])
     slopes = _pulled_back([(loss, seed_of(loss, None))], xs, create_graph=True, allow_unused=False)
     for move, one in zip(moves, xs, strict=True):
         if move.shape != one.shape:
@@ -145,7 +148,7 @@ def _no_path(outputs: Sequence[Tensor], x: Tensor) -> str:
     if not x.tracked:
         return (
             f"{describe(x)}, does not require a gradient: make it with requires_grad=True before computing with it. "
-            "(allow_unused=True answers None instead.)"
+            "(tg.grad(..., allow_unused=True) answers None instead.)"
         )
     return (
         f"no path leads from {describe(x)}, to {' or '.join(describe(y) for y in outputs)}: the loss was computed "

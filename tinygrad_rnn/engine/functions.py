@@ -91,7 +91,10 @@ pad, flip, split, outer = Tensor.pad, Tensor.flip, Tensor.split, Tensor.outer
 def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
     """`x` where the condition holds, else `y`. What is not selected gets a gradient of 0, even where it is inf."""
     (chosen,) = tensors(condition)
-    return record(p.where, (chosen, *tensors(x, y)))
+    x, y = tensors(x, y)
+    result = record(p.where, (chosen, x, y))
+    result.tracked = result.tracked and (x.tracked or y.tracked)  # to a condition there is no gradient
+    return result
 
 
 def linear(x: TensorLike, w: TensorLike, b: TensorLike | None = None) -> Tensor:

@@ -157,7 +157,7 @@ power = define(
     "power",
     np.power,
     lambda g, y, a, b: g * (b * a ** where(a == 0, where(b == 0, 1, b - 1.0), b - 1.0)),
-    lambda g, y, a, b: g * (y * log(where(a == 0, y.dtype.type(1), a))),  # in the precision of y, if a has less
+    lambda g, y, a, b: g * (where(a == 0, y.dtype.type(0), y) * log(where(a == 0, y.dtype.type(1), a))),
 )
 
 exp = define("exp", np.exp, lambda g, y, x: g * y)
@@ -180,22 +180,25 @@ _ONE = {c: np.ones((), c) for c in "efdgFDG"}
 _LARGEST_EXPONENT = {c: np.asarray(np.log(np.finfo(c).max) - 1, c) for c in _ONE}
 
 
+def _floats(x: Array) -> Array:
+    """Whole numbers as floats: of small ones a difference wraps around, and NumPy takes exp in half precision."""
+    return x if x.dtype.char in _ONE else x.astype(np.float64)
+
+
 def _sigmoid(x: Array) -> Any:
     """1 / (1 + exp(-x)), as exp(x) / (1 + exp(x)): that keeps its relative accuracy on the left until exp(x) itself
     underflows (a forget gate at x = -40 is 4e-18, not 0), and on the right no exp(x) needs to be larger than the
     largest number, since the quotient is 1 long before."""
     kind = x.dtype.char
     if kind not in _ONE:
-        return _sigmoid(x.astype(np.float64))
-    one = _ONE[kind]
+        return _sigmoid(_floats(x))
     e = np.exp(np.minimum(x, _LARGEST_EXPONENT[kind]))
-    return e / (one + e)
+    return e / (_ONE[kind] + e)
 
 
 def _softplus(x: Array) -> Array:
     """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
-    if x.dtype.char not in _ONE:
-        return _softplus(x.astype(np.float64))
+    x = _floats(x)
     return np.where(x > 0, x, 0.0) + np.log1p(np.exp(np.where(x > 0, -x, x)))
 
 
@@ -271,11 +274,13 @@ def _logsumexp(x: Array, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 def _softmax(x: Array, axis: int) -> Any:
+    x = _floats(x)
     e = np.exp(x - x.max(axis=axis, keepdims=True))
     return e / e.sum(axis=axis, keepdims=True)
 
 
 def _log_softmax(x: Array, axis: int) -> Any:
+    x = _floats(x)
     shifted = x - x.max(axis=axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
@@ -459,7 +464,17 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def _einsum(*xs: Array, subscripts: str) -> Array:
-    return np.asarray(np.einsum(subscripts, *xs, optimize=len(xs) > 2))
+    return np.asarray(np.einsum(subscripts, *xs, optimize=len(xs) > 2 or _is_large(subscripts, xs)))
+
+
+def _is_large(subscripts: str, xs: Sequence[Array]) -> bool:
+    """Whether it is worth looking for a way to compute it by matrix products, which takes as long as a small einsum."""
+    sizes = {
+        c: n
+        for term, x in zip(subscripts.split("->")[0].split(","), xs, strict=False)
+        for c, n in zip(term, x.shape, strict=False)
+    }
+    return bool(math.prod(sizes.values()) > _MANY // 20)
 
 
 def _einsum_rule(g: Any, y: Any, *xs: Any, subscripts: str) -> Callable[[int], Any]:

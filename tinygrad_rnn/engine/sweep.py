@@ -17,8 +17,6 @@ from .primitives import EverySlot
 
 value_of = operator.attrgetter("value")
 Cotangent = Any  # an array, or a Tensor where the sweep itself is recorded
-
-
 # What an edge (consumer, slot) does to the contribution that passes through it; None lets nothing pass.
 AtEdge = Callable[[Any, int, Any], Any]
 
@@ -109,7 +107,7 @@ def sweep(
             primitive = node.primitive
             if g is None or primitive is None:
                 continue
-            if front:
+            if front:  # a hook may have changed how long they are
                 front = g.shape[: len(front)]
             inputs, params = node.inputs, node.params
             hook = None if at_edge is None else at_edge.get(index)

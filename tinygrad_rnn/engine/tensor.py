@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NoReturn, TypeAlias, Union
@@ -36,6 +37,27 @@ TensorLike: TypeAlias = Union["Tensor", Array, float, Sequence[Any]]
 
 _next_index: Callable[[], int] = itertools.count().__next__  # one C call, so threads never get the same number
 _NO_PARAMS: dict[str, Any] = {}
+
+
+def _in_place(sign: str, operation: Callable[..., Any]) -> Any:
+    """`y += x` is y = y + x; of a leaf that requires a gradient it would make its name that of a result."""
+
+    def operator(self: Tensor, other: TensorLike) -> Any:
+        if self.tracked and self.primitive is None:
+            raise TypeError(
+                f"{describe(self)}, is a leaf, which w {sign}= x does not change: w would be the name of a result. To "
+                f"train it write w.data = w.data {sign} x, or use nn.SGD; for a result write y = w {sign} x"
+            )
+        return operation(self, other)
+
+    return operator
+
+
+def _no_operator(sign: str, instead: str) -> Any:
+    def operator(self: Tensor, *other: Any) -> NoReturn:
+        raise TypeError(f"a Tensor has no operator {sign}: no gradient flows through it. Of the values: {instead}")
+
+    return operator
 
 
 class Tensor(p.Recorded):
@@ -84,8 +106,13 @@ class Tensor(p.Recorded):
         self.name = None if name is None else a_name(name, 'tg.Tensor(data, name="w")')
         self.tracked = False
         self._grad = None
-        if requires_grad:
-            self.requires_grad = True
+        if requires_grad is not False:
+            if not isinstance(requires_grad, (bool, np.bool_)):
+                raise TypeError(
+                    f"requires_grad is True or False; got {shortened(requires_grad)}. A dtype and a name are given by "
+                    'their names, as in tg.Tensor(data, dtype=np.float32, name="w")'
+                )
+            self.requires_grad = bool(requires_grad)
 
     # The array -----------------------------------------------------------------------------------------------------
 
@@ -201,8 +228,11 @@ class Tensor(p.Recorded):
         kept = [x for x in order.values() if x.primitive is None or keep == "all" or (keep == "named" and x.name)]
         gradients = sweep(order, {self.index: seed}, [x.index for x in kept])
         reached = [x for x in kept if x.index in gradients]
-        totals = [gradients[x.index] if x._grad is None else np.asarray(x._grad + gradients[x.index]) for x in reached]
-        deque(map(_set_grad, reached, totals), maxlen=0)  # one C call: no interrupt comes between two of them
+        with _adding:
+            totals = [
+                gradients[x.index] if x._grad is None else np.asarray(x._grad + gradients[x.index]) for x in reached
+            ]
+            deque(map(_set_grad, reached, totals), maxlen=0)  # one C call: no interrupt comes between two of them
 
     # Elementwise ---------------------------------------------------------------------------------------------------
 
@@ -573,6 +603,8 @@ class Tensor(p.Recorded):
             return None
         if any(not isinstance(item, slice) or item != slice(None) for item in before):
             return None
+        if not all(item is None or item is Ellipsis or type(item) in (int, slice) for item in rest):
+            return None  # beside an array an int counts as one, which may change the order of the axes
         if not -len(self.inputs) <= at[0] < len(self.inputs):
             return None
         stacked = self.inputs[at[0]]
@@ -643,6 +675,16 @@ class Tensor(p.Recorded):
     def __rmatmul__(self, other: TensorLike) -> Tensor:
         return Tensor.matmul(other, self)
 
+    __iadd__, __isub__ = _in_place("+", add), _in_place("-", subtract)
+    __imul__, __itruediv__ = _in_place("*", multiply), _in_place("/", divide)
+
+    __and__ = __rand__ = _no_operator("&", "(x.data > 0) & (x.data < 1)")
+    __or__ = __ror__ = _no_operator("|", "(x.data < 0) | (x.data > 1)")
+    __xor__ = __rxor__ = _no_operator("^", "(x.data < 0) ^ (x.data > 1)")
+    __invert__ = _no_operator("~", "~(x.data > 0)")
+    __floordiv__ = __rfloordiv__ = _no_operator("//", "x.data // 2")
+    __mod__ = __rmod__ = _no_operator("%", "x - x.data // 2 * 2")
+
     # Python and NumPy ------------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -657,6 +699,8 @@ class Tensor(p.Recorded):
                 f"making an array of {describe(self)}, would lose its gradient. To leave it behind on purpose "
                 "use .data; to join tensors use tg.stack or tg.concatenate"
             )
+        if copy is False:
+            raise ValueError("an array made of a Tensor is always a copy; to look at its values without one read .data")
         return np.array(self.value, dtype=dtype)
 
     def __float__(self) -> float:
@@ -688,7 +732,7 @@ class Tensor(p.Recorded):
         return self.item()
 
     def __format__(self, spec: str) -> str:
-        return format(self.item() if spec else self, spec) if spec else repr(self)
+        return format(self.item(), spec) if spec else repr(self)
 
     def __repr__(self) -> str:
         inside = np.array2string(self.value, separator=", ", threshold=20, edgeitems=2, prefix="Tensor(")
@@ -717,6 +761,7 @@ class Tensor(p.Recorded):
         self[index] = None
 
 
+_adding = threading.Lock()  # two threads may go backward to the same leaves
 _new, _ndarray = object.__new__, np.ndarray  # looked up once, since every operation asks
 _set_grad = Tensor.__dict__["_grad"].__set__
 
@@ -768,6 +813,12 @@ def tensors(*xs: TensorLike) -> tuple[Tensor, ...]:
             break
     else:
         return xs  # type: ignore[return-value]
+    for x in xs:
+        if isinstance(x, (tuple, list)) and any(isinstance(part, Tensor) for part in x):
+            raise TypeError(
+                f"a {type(x).__name__} of {len(x)} Tensors is not one Tensor ({HERE.get()}). A layer returns its "
+                "output and its state, output, state = lstm(x); to join tensors use tg.stack or tg.concatenate"
+            )
     arrays = [
         x.value if isinstance(x, Tensor) else x if isinstance(x, (int, float, complex)) else own_copy(x) for x in xs
     ]
@@ -806,7 +857,8 @@ def seed_of(y: Tensor, cotangent: TensorLike | None) -> Array:
         if y.size != 1:
             raise RuntimeError(
                 f"{describe(y)}, is not a single number, so its gradient needs a direction: reduce it first, as in "
-                "loss.sum().backward() or loss.mean().backward(), or pass gradient=, an array of its shape"
+                "loss.sum().backward() or loss.mean().backward(), or give one, an array v of its shape: "
+                "y.backward(gradient=v), tg.vjp(y, x, v). All directions at once are tg.jacobian(y, x)"
             )
         return np.ones(y.shape, y.dtype)
     seed = fitting(cotangent, y.dtype, describe(y))
@@ -842,6 +894,8 @@ def _explained(error: Exception, primitive: Primitive, inputs: Sequence[Tensor],
     """What is wrong with the operands, in our words where NumPy's are about its own insides."""
     kind = next(k for k in (IndexError, ValueError, TypeError) if isinstance(error, k))
     reason = _HINTS.get(primitive.name, str(error).strip().removesuffix("."))
+    if primitive.name == "matmul" and any(x.ndim == 0 for x in inputs):
+        reason = "A single number is multiplied by *"
     if "broadcast together" in reason:
         reason = "Shapes broadcast from the right: each two sizes must be equal, or one of them 1"
     operands = "; ".join(describe(x) for x in inputs)

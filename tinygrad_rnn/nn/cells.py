@@ -21,7 +21,7 @@ from ..engine.annotate import scope
 from ..engine.functions import linear
 from ..engine.primitives import take_slice
 from ..engine.tensor import Tensor, tensors
-from .init import Rng, check_sizes, generator, hidden_bound, recurrent, uniform
+from .init import Rng, check_sizes, checked_switch, generator, hidden_bound, recurrent, uniform
 from .module import Module, Parameter
 from .shapes import check_features, check_state, zero_states
 
@@ -238,7 +238,7 @@ class GRUCell(RecurrentCell):
         rng: Rng = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, dtype=dtype, rng=rng)
-        self.reset_after = reset_after
+        self.reset_after = checked_switch("reset_after", reset_after)
 
     def forward(self, x: Any, h: Any = None) -> Tensor:
         """One step: x (batch, input) or (input,), h likewise or None for zeros -> h'. Raises ValueError for shapes."""

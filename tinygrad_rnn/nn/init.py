@@ -66,3 +66,10 @@ def check_sizes(**sizes: Any) -> None:
             raise TypeError(f"{name} is a whole number, such as 16; got {size!r}")
         if size < 1:
             raise ValueError(f"{name} is at least 1; got {size}")
+
+
+def checked_switch(name: str, value: bool) -> bool:
+    """Raises TypeError for what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is True or False; got {value!r}")
+    return value

@@ -25,8 +25,8 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, requires_grad: bool = True, name: str | None = None) -> None:
-        super().__init__(data, requires_grad=requires_grad, name=name)
+    def __init__(self, data: Any, requires_grad: bool = True, name: str | None = None, dtype: Any = None) -> None:
+        super().__init__(data, requires_grad=requires_grad, name=name, dtype=dtype)
 
 
 class Keys(NamedTuple):

@@ -221,7 +221,10 @@ def _trainable(params: Iterable[Tensor]) -> list[Tensor]:
 
 
 def _with_gradients(parameters: Iterable[Tensor] | Tensor, caller: str) -> list[Any]:
-    params = [p for p in _tensors(parameters) if p.grad is not None]
+    given = _tensors(parameters)
+    if not given:
+        raise ValueError(f"{caller}: there are no parameters: pass model.parameters(), made anew, since it runs out")
+    params = [p for p in given if p.grad is not None]
     if not params:
         raise RuntimeError(f"{caller}: no parameter has a gradient yet: call loss.backward() first")
     return params

@@ -17,7 +17,7 @@ from ..engine.annotate import scope, steps
 from ..engine.functions import concatenate, stack
 from ..engine.tensor import Tensor, tensors
 from .cells import GRU_STEPS, RNN_STEPS, GRUCell, LSTMCell, RecurrentCell, RNNCell, checked_nonlinearity, lstm_step
-from .init import Rng, check_sizes, generator, hidden_bound, recurrent
+from .init import Rng, check_sizes, checked_switch, generator, hidden_bound, recurrent
 from .module import Module, Parameter
 from .shapes import check_features, check_state, where, zero_states
 
@@ -83,7 +83,8 @@ class RecurrentLayers(Module):
     ) -> None:
         check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         self.input_size, self.hidden_size, self.num_layers, self.bias = input_size, hidden_size, num_layers, bias
-        self.batch_first, self.bidirectional = batch_first, bidirectional
+        self.batch_first = checked_switch("batch_first", batch_first)
+        self.bidirectional = checked_switch("bidirectional", bidirectional)
         rng, bound, rows = generator(rng), hidden_bound(hidden_size), self.cell.gates * hidden_size
         shapes: dict[str, tuple[int, ...]]
         for layer, suffix in self._parts():
@@ -240,7 +241,7 @@ class GRU(HiddenStateLayers):
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, bidirectional=bidirectional, dtype=dtype, rng=rng
         )
-        self.reset_after = reset_after
+        self.reset_after = checked_switch("reset_after", reset_after)
 
     def _step(self, *weights: Any) -> Step:
         gru = GRU_STEPS[self.reset_after]
