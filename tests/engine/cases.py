@@ -147,7 +147,7 @@ def taken(indices: list[tuple[Shape, Any]]) -> list[Case]:
 def put_back(indices: list[tuple[Shape, Any]]) -> list[Case]:
     fronts = itertools.cycle(FRONTS)
     return [
-        (((*front, *np.empty(shape)[index].shape),), {"shape": shape, "index": index, "lead": len(front)})
+        (((*front, *np.empty(shape)[index].shape),), {"shape": shape, "index": index, "axes": len(front)})
         for (shape, index), front in zip(indices, fronts, strict=False)
     ]
 

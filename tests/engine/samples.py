@@ -119,9 +119,9 @@ def _taken(x: np.ndarray, index: Any) -> np.ndarray:
     return np.array([x.flat[k] for k in places.flat]).reshape(places.shape)
 
 
-def _put_back(v: np.ndarray, shape: Shape, index: Any, lead: int) -> np.ndarray:
-    if lead:
-        return np.array([_put_back(row, shape, index, lead - 1) for row in v])
+def _put_back(v: np.ndarray, shape: Shape, index: Any, axes: int) -> np.ndarray:
+    if axes:
+        return np.array([_put_back(row, shape, index, axes - 1) for row in v])
     out = np.zeros(shape)
     for place, number in zip(np.asarray(np.arange(out.size).reshape(shape)[index]).flat, v.flat, strict=True):
         out.flat[place] += number
@@ -144,8 +144,8 @@ def _put(name: str) -> Callable[..., tg.Tensor]:
     """The transposes of indexing are not public: they are recorded by the rules of `slice` and `gather`."""
     primitive = p.TABLE[name]
 
-    def f(v: tg.Tensor, shape: Shape, index: Any, lead: int) -> tg.Tensor:
-        return primitive(v, shape=shape, index=indexing.parse(index, shape)[1], lead=lead)
+    def f(v: tg.Tensor, shape: Shape, index: Any, axes: int) -> tg.Tensor:
+        return primitive(v, shape=shape, index=indexing.parse(index, shape)[1], axes=axes)
 
     return f
 

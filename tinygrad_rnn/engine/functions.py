@@ -199,7 +199,7 @@ def _check_letters(terms: list[str], out: str, xs: Sequence[Tensor], subscripts:
 
 def _spell_out(terms: list[str], xs: Sequence[Tensor], subscripts: str) -> tuple[list[str], str]:
     """Letters in place of "..."; (the terms, the letters of the longest "...")."""
-    free = [c for c in p._LETTERS if c not in subscripts]
+    free = [c for c in p.LETTERS if c not in subscripts]
     lengths = [x.ndim - len(term.replace("...", "")) if "..." in term else 0 for term, x in zip(terms, xs, strict=True)]
     longest = builtins.max(lengths)
     dots = "".join(free[:longest])

@@ -347,8 +347,8 @@ pad = define("pad", lambda x, widths, value: np.pad(x, widths, constant_values=v
 # transpose, which puts what was taken back into zeros --------------------------------------------------------------
 
 
-def _slice_into(buffer: Array, g: Array, lead: int, index: Index) -> None:
-    index = behind(lead, index) if lead else index
+def _slice_into(buffer: Array, g: Array, axes: int, index: Index) -> None:
+    index = behind(axes, index) if axes else index
     part = buffer[index]
     if part.ndim:  # a view: added to where it is, without NumPy's writing it back into the buffer
         part += g
@@ -356,48 +356,48 @@ def _slice_into(buffer: Array, g: Array, lead: int, index: Index) -> None:
         buffer[index] += g
 
 
-def _put_slice(v: Array, shape: tuple[int, ...], index: Index, lead: int) -> Array:
-    out = np.zeros(v.shape[:lead] + shape, v.dtype)
-    out[behind(lead, index)] = v
+def _put_slice(v: Array, shape: tuple[int, ...], index: Index, axes: int) -> Array:
+    out = np.zeros(v.shape[:axes] + shape, v.dtype)
+    out[behind(axes, index)] = v
     return out
 
 
-def _gather_into(buffer: Array, g: Array, lead: int, index: Index) -> None:
+def _gather_into(buffer: Array, g: Array, axes: int, index: Index) -> None:
     # NumPy puts the axes of separated index arrays first: with the leading axes last they cannot be in the way.
-    np.add.at(lead_last(buffer, lead), index, lead_last(g, lead))
+    np.add.at(lead_last(buffer, axes), index, lead_last(g, axes))
 
 
-def _scatter_add(v: Array, shape: tuple[int, ...], index: Index, lead: int) -> Array:
-    out = np.zeros(v.shape[:lead] + shape, v.dtype)
-    _gather_into(out, v, lead, index)
+def _scatter_add(v: Array, shape: tuple[int, ...], index: Index, axes: int) -> Array:
+    out = np.zeros(v.shape[:axes] + shape, v.dtype)
+    _gather_into(out, v, axes, index)
     return out
 
 
-def _gather_behind(g: Any, lead: int, index: Index) -> Any:
-    return lead_first(gather(lead_last(g, lead), index=index), lead)
+def _gather_behind(g: Any, axes: int, index: Index) -> Any:
+    return lead_first(gather(lead_last(g, axes), index=index), axes)
 
 
 take_slice = define(
     "slice",
     lambda x, index: x[index],
-    lambda g, y, x, index: put_slice(g, shape=x.shape, index=index, lead=lead(g, y)),
+    lambda g, y, x, index: put_slice(g, shape=x.shape, index=index, axes=lead(g, y)),
     add_into=_slice_into,
 )
 put_slice: Primitive = define(
     "put_slice",
     _put_slice,
-    lambda g, y, v, shape, index, lead: g[behind(g.ndim - y.ndim + lead, index)],
+    lambda g, y, v, shape, index, axes: g[behind(lead(g, y) + axes, index)],
 )
 gather = define(
     "gather",
     lambda x, index: x[index],
-    lambda g, y, x, index: scatter_add(g, shape=x.shape, index=index, lead=lead(g, y)),
+    lambda g, y, x, index: scatter_add(g, shape=x.shape, index=index, axes=lead(g, y)),
     add_into=_gather_into,
 )
 scatter_add: Primitive = define(
     "scatter_add",
     _scatter_add,
-    lambda g, y, v, shape, index, lead: _gather_behind(g, g.ndim - y.ndim + lead, index),
+    lambda g, y, v, shape, index, axes: _gather_behind(g, lead(g, y) + axes, index),
 )
 
 # Products ---------------------------------------------------------------------------------------------------------
@@ -460,7 +460,7 @@ def _linear_weight(g: Any, y: Any, x: Any, w: Any, *bias: Any) -> Any:
 matmul = define("matmul", np.matmul, _matmul_left, _matmul_right)
 linear = define("linear", _linear, lambda g, y, x, w, *bias: _times(g, w), _linear_weight, lambda g, y, x, w, b: g)
 
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def _einsum(*xs: Array, subscripts: str) -> Array:
@@ -484,7 +484,7 @@ def _einsum_rule(g: Any, y: Any, *xs: Any, subscripts: str) -> Callable[[int], A
 def _einsum_slot(g: Any, y: Any, *xs: Any, subscripts: str, slot: int) -> Any:
     """An einsum of g with the other operands; what only this operand has was summed over, and is broadcast again."""
     terms, out = subscripts.split("->")[0].split(","), subscripts.split("->")[1]
-    ahead = "".join([c for c in _LETTERS if c not in subscripts][: lead(g, y)])
+    ahead = "".join([c for c in LETTERS if c not in subscripts][: lead(g, y)])
     others = [*terms[:slot], *terms[slot + 1 :]]
     here = "".join(c for c in terms[slot] if c in out or any(c in term for term in others))
     contribution = einsum(
