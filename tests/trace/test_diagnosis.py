@@ -761,3 +761,14 @@ def test_a_gradient_that_would_have_vanished_in_a_longer_sequence_is_not_called_
     for _ in tg.steps(range(steps)):
         h = (w * h).named("h")
     assert str(tg.diagnose(h * 1.0)).startswith(f"The gradient {said}")
+
+
+def test_one_step_of_what_a_layer_makes_of_all_is_a_loss_of_that_step():
+    """As in cross_entropy(head(outputs)[-1], y): the head reads all steps, and the loss one of them."""
+    net, head = nn.LSTM(2, 4, rng=0), nn.Linear(4, 3, rng=1)
+    outputs, _ = net(np.random.default_rng(0).normal(size=(9, 2)))
+    loss, alone = (nn.cross_entropy(logits, 1) for logits in (head(outputs)[-1], head(outputs[-1])))
+    traces = [tg.trace_gradient(one, to=net.weight_hh_l0) for one in (loss, alone)]
+    assert not traces[0].ledger().warnings
+    assert str(traces[0].ledger()) == str(traces[1].ledger())
+    assert tg.diagnose(loss).sentences == tg.diagnose(alone).sentences

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
-from ..engine.sweep import describe
+import numpy as np
+import numpy.typing as npt
+
+from ..engine.sweep import describe, sweep
 from ..engine.tensor import Tensor
 from .automaton import crosses
 from .directions import Edge, directions_of, led_to_by, others_than
+
+Array = npt.NDArray[Any]
 
 
 def last_steps(order: dict[int, Any]) -> dict[int, int]:
@@ -41,7 +46,7 @@ def _no_steps(order: dict[int, Any]) -> list[str]:
 def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
     """One loss that reads many steps hides the lags: it has one step, they have many."""
     carried = any(is_running_sum(x, node) for node in order.values() for x in node.inputs if x.index in order)
-    several = [loss for loss in losses if carried or len(steps_read(order, loss)) > 1]
+    several = losses if carried else reading_several(order, losses)
     directions = _led_to(order) if several and not carried else []
     for loss in several:
         if carried or adds_up_numbers(order, loss):
@@ -85,9 +90,10 @@ def _reads_two_ends(order: dict[int, Any], loss: Tensor, directions: Sequence[se
 
 def lags_of_two_ends(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
     """A sentence on a loss that reads forward states and backward ones, each at their own end: it has one step."""
-    several = [(loss, steps) for loss in losses if len(steps := steps_read(order, loss)) > 1]
+    several = reading_several(order, losses)
     directions = _led_to(order) if several else []
-    for loss, steps in several:
+    for loss in several:
+        steps = steps_read(order, loss)
         if _reads_two_ends(order, loss, directions):
             return [
                 f"{describe(loss)}, reads states that go forward in time and states that go backward, at steps "
@@ -103,11 +109,26 @@ def is_running_sum(producer: Any, consumer: Any) -> bool:
     return unnamed and producer.ndim == 0 and crosses(producer, consumer)
 
 
-def steps_read(order: dict[int, Any], loss: Tensor) -> set[int]:
-    """The steps whose results a loss is made of directly, by nothing but operations outside any step."""
+def reading_several(order: dict[int, Any], losses: Sequence[Tensor]) -> list[Tensor]:
+    """The losses that are made of the results of several steps."""
+    found = [loss for loss in losses if len(steps_read(order, loss)) > 1]
+    unread = edges_unread(order, found) if found else set()
+    return [loss for loss in found if len(steps_read(order, loss, unread)) > 1]
+
+
+def steps_read(order: dict[int, Any], loss: Tensor, unread: Set[Edge] = frozenset()) -> set[int]:
+    """The steps whose results a loss is made of directly, by nothing but operations outside any step.
+
+    unread: edges that do not count.
+    """
     if loss.place.step is not None:
         return {loss.place.step} if loss.index in order else set()
-    read = {x.place.step for node in after_the_loop(order, loss) for x in node.inputs if x.index in order}
+    read = {
+        x.place.step
+        for node in after_the_loop(order, loss)
+        for slot, x in enumerate(node.inputs)
+        if x.index in order and (node.index, slot) not in unread
+    }
     return read - {None}
 
 
@@ -140,6 +161,28 @@ def after_the_loop(order: dict[int, Any], loss: Tensor) -> list[Any]:
             found[node.index] = node
             waiting.extend(node.inputs)
     return list(found.values())
+
+
+def edges_unread(order: dict[int, Any], losses: Sequence[Tensor]) -> set[Edge]:
+    """The edges by which losses take up steps of which they use nothing, such as those that a slice of all outputs
+    leaves out; none, if they use nothing of any."""
+    outside = {node.index: node for loss in losses for node in after_the_loop(order, loss)}
+    taken_up = {x.index: x for node in outside.values() for x in node.inputs if x.index in order}
+    read, unread = False, set()
+
+    def note(consumer: Any, slot: int, part: Array) -> Array | None:
+        nonlocal read
+        if consumer.inputs[slot].index in outside:
+            return part
+        if part.any():
+            read = True
+        else:
+            unread.add((consumer.index, slot))
+        return None
+
+    seeds = {loss.index: np.ones(loss.shape, loss.dtype) for loss in losses if loss.index in outside}
+    sweep(dict(sorted((outside | taken_up).items())), seeds, (), dict.fromkeys(outside, note))
+    return unread if read or len(seeds) < len({loss.index for loss in losses}) else set()
 
 
 def _names_met_twice(order: dict[int, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from ..engine.tensor import Tensor
 from .automaton import crosses
 from .directions import FORWARD, Edge, Key, directions_of, key_of, led_to_by, others_than
 from .measure import norms_over
-from .oversights import after_the_loop, is_running_sum, readings_of
+from .oversights import edges_unread, is_running_sum, readings_of
 from .scaled import Scaled, added, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
@@ -79,7 +79,7 @@ class _Start:
 
 def way_back(order: dict[int, Any], losses: tuple[Tensor, ...]) -> WayBack:
     """Of the last loss alone. order: the tape that leads to the losses; exact also far below the smallest number."""
-    directions, sums, unread = directions_of(order), _running_sums(order), _unread(order, losses)
+    directions, sums, unread = directions_of(order), _running_sums(order), edges_unread(order, losses)
     others = {way: sums | others_than(way, directions) for way in directions}
     starts = {
         way: _start(order, losses, way, led_to_by(order, edges, others[way]), unread)
@@ -126,28 +126,6 @@ def _running_sums(order: dict[int, Any]) -> set[Edge]:
             elif x.index in order:
                 states = states or crosses(x, node)
     return carried if states else set()
-
-
-def _unread(order: dict[int, Any], losses: tuple[Tensor, ...]) -> set[Edge]:
-    """The edges by which losses take up steps of which they use nothing, such as those that a slice of all outputs
-    leaves out; none, if they use nothing of any."""
-    outside = {node.index: node for loss in losses for node in after_the_loop(order, loss)}
-    taken_up = {x.index: x for node in outside.values() for x in node.inputs if x.index in order}
-    read, unread = False, set()
-
-    def note(consumer: Any, slot: int, part: Array) -> Array | None:
-        nonlocal read
-        if consumer.inputs[slot].index in outside:
-            return part
-        if part.any():
-            read = True
-        else:
-            unread.add((consumer.index, slot))
-        return None
-
-    seeds = {loss.index: np.ones(loss.shape, loss.dtype) for loss in losses if loss.index in outside}
-    sweep(dict(sorted((outside | taken_up).items())), seeds, (), dict.fromkeys(outside, note))
-    return unread if read or len(seeds) < len({loss.index for loss in losses}) else set()
 
 
 def _start(
