@@ -106,6 +106,9 @@ def notice_conventions() -> None:
     test_conventions.test_the_sigmoid_underflows_where_the_smallest_numbers_end_and_not_before(np.float32)
     for dtype in (np.int64, np.int8, np.uint8):
         test_conventions.test_squashing_functions_of_other_numbers_have_the_same_values(dtype)
+    test_conventions.test_a_power_of_0_has_the_derivative_0_by_its_exponent_also_where_it_is_infinite()
+    for f in (tg.softmax, tg.log_softmax):
+        test_conventions.test_a_softmax_of_whole_numbers_is_that_of_the_same_floats(f, np.uint8)
     test_conventions.test_logsumexp_of_nothing_possible_is_minus_infinity_without_a_warning()
     for extreme in (tg.max, tg.min):
         test_conventions.test_the_weights_at_a_tie_are_equal_and_sum_to_1(extreme, (0, 2), True)

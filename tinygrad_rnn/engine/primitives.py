@@ -157,7 +157,7 @@ power = define(
     "power",
     np.power,
     lambda g, y, a, b: g * (b * a ** where(a == 0, where(b == 0, 1, b - 1.0), b - 1.0)),
-    lambda g, y, a, b: g * (where(a == 0, y.dtype.type(0), y) * log(where(a == 0, y.dtype.type(1), a))),
+    lambda g, y, a, b: g * (where(a == 0, 0.0, y) * log(where(a == 0, y.dtype.type(1), a))),
 )
 
 exp = define("exp", np.exp, lambda g, y, x: g * y)
@@ -467,14 +467,17 @@ def _einsum(*xs: Array, subscripts: str) -> Array:
     return np.asarray(np.einsum(subscripts, *xs, optimize=len(xs) > 2 or _is_large(subscripts, xs)))
 
 
+_LARGE_EINSUM = 50_000  # multiplications
+
+
 def _is_large(subscripts: str, xs: Sequence[Array]) -> bool:
     """Whether it is worth looking for a way to compute it by matrix products, which takes as long as a small einsum."""
-    sizes = {
+    sizes: dict[str, int] = {
         c: n
         for term, x in zip(subscripts.split("->")[0].split(","), xs, strict=False)
         for c, n in zip(term, x.shape, strict=False)
     }
-    return bool(math.prod(sizes.values()) > _MANY // 20)
+    return math.prod(sizes.values()) > _LARGE_EINSUM
 
 
 def _einsum_rule(g: Any, y: Any, *xs: Any, subscripts: str) -> Callable[[int], Any]:

@@ -57,10 +57,10 @@ def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str
         if not _reads_two_ends(order, loss, directions):
             last = max(steps_read(order, loss))
             return [
-                f"{describe(loss)}, reads several steps, and all lags are counted from the last of them, step {last}. "
-                "If it adds up losses, make each within its step, `for t, y in tg.steps(outputs): losses.append(...)`, "
-                "and pass the list: tg.trace_gradient(losses, to=...). If it is one, as of attention or of a mean over "
-                f"time, a lag says how far before step {last} a use is."
+                f"{describe(loss)}, reads several steps, and all lags are counted from the last, step {last}. If it "
+                "adds up losses, as attention and a mean over time do not, make each in its step, "
+                "`for t, y in tg.steps(outputs): losses.append(...)`, and pass the list of losses: "
+                "tg.trace_gradient(losses, to=...)."
             ]
     return []
 

@@ -9,7 +9,7 @@ from ...trace import Ledger
 from ..text.labels import visible
 from .numbers import Table
 
-MOST_WARNINGS = 2  # that are written out below a plot
+MOST_WARNINGS = 1  # that is written out below a plot; the others are mostly like it
 LONGEST_WARNING = 420  # in characters
 MOST_NAMES = 3  # of sources that a warning is about
 
