@@ -83,7 +83,8 @@ def main(out: Path = Path("out")) -> None:
 
     print("7. The sweep is made of operations too: with create_graph=True they are on the tape, and can be drawn.")
     rnn, few, _ = run("RNN", steps=3)
-    drawing = tg.draw(tg.grad((few[-1] * READ_OUT).sum(), rnn.weight_hh, create_graph=True))
+    gradient = tg.grad((few[-1] * READ_OUT).sum(), rnn.weight_hh, create_graph=True)
+    drawing = tg.draw(gradient, show=["shape", "value"])
     print(f"   -> {drawing.save(out / 'backward_graph.png', dpi=80)}\n   {drawing.alt_text}")
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tinygrad_rnn as tg
 from tests.debug.stepped import planted, random_program, recurrent, same
 from tinygrad_rnn import nn
+from tinygrad_rnn.debug.moment import picture
 
 KINDS = ["RNN", "LSTM", "GRU"]
 
@@ -341,3 +342,12 @@ def test_what_a_method_does_not_take_is_said_and_changes_nothing(wrong, says):
     with pytest.raises((TypeError, ValueError), match=re.escape(says)):
         wrong(dbg)
     assert (dbg.position, dbg.breakpoints) == (7, ())
+
+
+def test_in_the_picture_of_a_moment_only_a_loss_looks_like_one():
+    loss, _ = recurrent("LSTM", steps=3)
+    walk = tg.Debugger(loss)
+    walk.run_script("goto 5")
+    assert not any(n.output for n in picture(walk.current).figure.nodes)
+    walk.run_script("goto backward")
+    assert [n.index for n in picture(walk.current).figure.nodes if n.output] == [loss.index]

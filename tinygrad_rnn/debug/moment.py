@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..engine.tensor import Tensor
 from ..graph import BLUE, FADED_STROKE, ORANGE, VIEWS, Drawing, Line, Overlay, Sample, Stroke
@@ -23,6 +24,12 @@ def picture(stop: Stop) -> Drawing:
     if not ends:
         raise ValueError("nothing has been made yet, so there is nothing to draw; step first")
     drawn = VIEWS["ops"](ends, _steps_around(stop))
+    losses = stop.timeline.seeds.keys()  # else all that is not used yet would look like one
+    drawn = replace(
+        drawn,
+        nodes=tuple(replace(n, output=n.output and n.index in losses) for n in drawn.nodes),
+        outputs=tuple(n for n in drawn.outputs if n.index in losses),
+    )
     samples, notes = [Sample(NOW, "what happens now")], [headline(stop)]
     if stop.kind != "forward":
         samples += [Sample(BEFORE, "gradient has passed here"), Sample(FADED_STROKE, "not yet")]

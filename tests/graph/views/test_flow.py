@@ -422,3 +422,9 @@ def test_in_a_rolled_picture_shares_are_added_up_over_time_and_the_state_carries
     assert "their shares are added up" in drawing.dot
     assert "from c to " in drawing.alt_text
     assert "of step" not in drawing.alt_text
+
+
+def test_a_source_that_shares_its_name_with_other_steps_is_called_by_its_step():
+    _, _, loss = lstm(steps=3)
+    state = next(t for t in ancestors([loss]) if t.name == "h" and t.place.step == 1)
+    assert "share of the gradient by h[1]," in draw(loss, view="rolled", flow_to=state).alt_text

@@ -84,7 +84,7 @@ def currents(figure: Figure, flow: Flow, tape: Sequence[Any]) -> Currents:
     """
     tensors = {t.index: t for t in tape}
     _check(flow, tensors)
-    source = visible(tensors[flow.source_index].name or "") or "the source"
+    source = _called(tensors[flow.source_index], tape)
     ends = _ends(flow, tensors)
     begins = _begins(figure, flow, tensors)
     if len(ends) < 2:
@@ -95,6 +95,15 @@ def currents(figure: Figure, flow: Flow, tape: Sequence[Any]) -> Currents:
     figure = _with_sink(figure, ends)
     edges = _on_edges(figure.edges, shares, log10)
     return Currents(flow, source, figure, edges, begins, {SINK: math.fsum(ends.values())})
+
+
+def _called(source: Any, tape: Sequence[Any]) -> str:
+    """The name of the source, with its step where others have the same: h[3]."""
+    name = visible(source.name or "")
+    alone = sum(t.name == source.name for t in tape) == 1
+    return (
+        f"{name}[{source.place.step}]" if name and not alone and source.place.step is not None else name or "the source"
+    )
 
 
 def _check(flow: Flow, tensors: Mapping[int, Any]) -> None:
