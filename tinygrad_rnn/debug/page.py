@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, final
 
+from ..engine.arguments import shortened
 from ..engine.files import check_place, write
 from ..engine.tensor import Tensor, seed_of
 from .tape_data import tape_data
@@ -75,7 +76,9 @@ def explore(
             raise TypeError(f"a loss is a Tensor; got {type(one).__name__}: pass the loss itself, not its .item()")
         seed_of(one, None)  # complains about a loss that is not one number, or that tracks no gradient
     if to is not None and not isinstance(to, Tensor):
-        raise TypeError(f"to= is the Tensor whose gradient is asked for; got {type(to).__name__}")
+        raise TypeError(
+            f"to= is the Tensor whose gradient is asked for, such as cell.weight_hh, not its name; got {shortened(to)}"
+        )
     page = Page(_html(json.dumps(tape_data(losses, to), separators=(",", ":"), allow_nan=False)))
     if path is not None:
         page.save(path)

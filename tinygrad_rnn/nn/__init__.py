@@ -1,4 +1,7 @@
-"""Networks: a cell is its equations. Names, parameter layouts, gate order and formulas are PyTorch's."""
+"""Networks: a cell is its equations. Names, parameter layouts, gate order and formulas are PyTorch's.
+
+Dtypes mix as in NumPy: what a float32 model makes of float64 input is float64, so give it float32.
+"""
 
 from . import init as init
 from .cells import GRUCell as GRUCell

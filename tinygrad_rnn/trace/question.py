@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..engine.arguments import shortened
 from ..engine.sweep import describe, sweep, tape
 from ..engine.tensor import Tensor, seed_of
 from . import counting, crossings, detached, explanation, heaviest, missing, parts, report, route, scaled, spectrum
@@ -260,7 +261,9 @@ def trace_gradient(loss: Tensor | Sequence[Tensor], to: Tensor) -> GradientTrace
             )
         seed_of(one, None)  # complains about a loss that tracks no gradient
     if not isinstance(to, Tensor):
-        raise TypeError(f"to= is the Tensor whose gradient is asked for; got {type(to).__name__}")
+        raise TypeError(
+            f"to= is the Tensor whose gradient is asked for, such as cell.weight_hh, not its name; got {shortened(to)}"
+        )
     order = tape(losses, [to])
     if not order or not to.tracked:
         reason = (
