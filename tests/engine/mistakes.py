@@ -120,6 +120,10 @@ OPERATIONS = {
     "tg.embedding(m, None)": (TypeError, "embedding", "whole numbers", "None"),
     "tg.embedding(scalar, [0])": (ValueError, "embedding", "«scalar», shape ()", "rows"),
     # Arguments
+    "tg.concatenate([m, m.T], axis=0)": (ValueError, "concatenate", M, "shape (3, 2)", "axis 0"),
+    "tg.stack([m, m.T], axis=2)": (ValueError, "stack", M, "shape (3, 2)", "axis 2"),
+    "m[:0].max(axis=0)": (ValueError, "max", "axis (0,)"),
+    "tg.split(m, 2, axis=1)": (ValueError, "split", "axis 1", M, "2 equal parts"),
     "tg.split(v, 3)": (ValueError, "split", V, "4", "3 equal parts"),
     "tg.split(v, 0)": (ValueError, "split", V, "0 equal parts"),
     "tg.split(v, 1.5)": (TypeError, "split", "whole number", "1.5"),

@@ -566,13 +566,13 @@ class Tensor(p.Recorded):
     def split(x: TensorLike, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
         """Cut along an axis into so many equal parts, or at these indices."""
         (x,) = tensors(x)
-        axis = negative_axis(axis, x.ndim, "split")
+        asked, axis = axis, negative_axis(axis, x.ndim, "split")
         length = x.shape[axis]
         if not isinstance(indices_or_sections, (list, tuple, np.ndarray)):
             indices_or_sections = whole(indices_or_sections, "split: the number of parts")
             if indices_or_sections <= 0 or length % indices_or_sections:
                 raise ValueError(
-                    f"split: axis {axis} of {describe(x)}, cannot be cut into {indices_or_sections} equal parts "
+                    f"split: axis {asked} of {describe(x)}, cannot be cut into {indices_or_sections} equal parts "
                     f"({HERE.get()})"
                 )
             size = length // indices_or_sections
@@ -876,6 +876,11 @@ def constant(value: Array, name: str | None = None) -> Tensor:
     return result
 
 
+def _from_the_front(axis: int | tuple[int, ...], ndim: int) -> int | tuple[int, ...]:
+    """As users count axes."""
+    return tuple(a + ndim for a in axis) if isinstance(axis, tuple) else axis + ndim
+
+
 _HINTS = {
     "linear": "x is (..., inputs), w is (outputs, inputs) and b is (outputs,)",
     "matmul": "The last axis of the first and the last but one of the second must be equally long",
@@ -899,5 +904,9 @@ def _explained(error: Exception, primitive: Primitive, inputs: Sequence[Tensor],
     if "broadcast together" in reason:
         reason = "Shapes broadcast from the right: each two sizes must be equal, or one of them 1"
     operands = "; ".join(describe(x) for x in inputs)
-    settings = "".join(f", {name} {shortened(value)}" for name, value in params.items())
+    ndim = max((x.ndim for x in inputs), default=0) + (primitive is p.stack)
+    settings = "".join(
+        f", {name} {shortened(_from_the_front(value, ndim) if name == 'axis' else value)}"
+        for name, value in params.items()
+    )
     return kind(f"{primitive.name} cannot be computed ({HERE.get()}). {reason}. Operands: {operands}{settings}.")
