@@ -199,3 +199,17 @@ def test_horizon_and_half_life_of_a_geometric_ledger():
     assert ledger.half_life() == pytest.approx(1.0)
     assert ledger.horizon(0.99) == 7  # 1 - 2^-7 > 0.99 > 1 - 2^-6
     assert ledger.horizon(0.7) == 2
+
+
+def test_a_spectrum_warns_of_what_the_ledger_warns_of_in_print_and_in_its_plot():
+    w, h, running = tg.Tensor(0.5, True, "w"), tg.Tensor(1.0), tg.Tensor(0.0)
+    for _ in tg.steps(range(4)):
+        h = (w * h).named("h")
+        running = running + h * h
+    trace = tg.trace_gradient(running, to=w)
+    (warning,) = trace.ledger().warnings
+    for found in (trace.spectrum("h"), trace.streaming_spectrum("h")):
+        assert found.warnings == (warning,)
+        assert str(found).endswith(f"Warning: {warning}")
+        assert tg.plot_spectrum(found).alt_text.endswith(f"Warning: {warning}")
+    assert not tg.trace_gradient((h * h).named("loss"), to=w).spectrum("h").warnings

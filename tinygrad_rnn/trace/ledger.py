@@ -20,7 +20,7 @@ from ..engine.sweep import describe, sweep
 from .automaton import Paths
 from .measure import has_shares, is_beyond, magnitude, norms_over, percent, shares_of, smallest
 from .missing import log10_of_whole, why_no_shares
-from .oversights import lags_of_two_ends, last_steps, warnings_about
+from .oversights import last_steps, warnings_about_lags
 from .printed import Listed
 from .scaled import log10_norms
 from .uses import Step, Uses, connected, seeds_of, sweep_uses, uses_of
@@ -342,7 +342,7 @@ def _table(uses: Uses) -> dict[str, Any]:
         "loss_steps": tuple(last.get(loss.index) for loss in uses.losses),
         "steps": uses.steps,
         "source": describe(uses.source),
-        "warnings": (*warnings_about(uses.order, uses.losses), *lags_of_two_ends(uses.order, uses.losses)),
+        "warnings": warnings_about_lags(uses.order, uses.losses),
     }
 
 

@@ -37,6 +37,11 @@ def warnings_about(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]
     ]
 
 
+def warnings_about_lags(order: dict[int, Any], losses: Sequence[Tensor]) -> tuple[str, ...]:
+    """The same, and sentences on lags that are not how far a gradient has come."""
+    return (*warnings_about(order, losses), *lags_of_two_ends(order, losses))
+
+
 def _no_steps(order: dict[int, Any]) -> list[str]:
     if any(node.place.step is not None for node in order.values()):
         return []

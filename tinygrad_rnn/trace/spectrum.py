@@ -20,7 +20,7 @@ from .expression import Letter
 from .ledger import MOST_BYTES
 from .measure import norms_over, percent, shares_of
 from .missing import why_no_shares
-from .oversights import last_steps
+from .oversights import last_steps, warnings_about_lags
 from .uses import Step, Uses, sweep_uses, uses_of
 
 Array = npt.NDArray[Any]
@@ -34,6 +34,7 @@ class Spectrum:
     lags: the lag of each row. gradients: (lags, crossings, *source.shape), which sum to the whole.
     connected: (lags, crossings); False is «no path», which is not a gradient of 0.
     missing: why nothing has a share, as in «the gradient is exactly 0»; empty where there are shares.
+    warnings: what the ledger warns of: losses and steps that are probably not as they were meant.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Spectrum:
     connected: npt.NDArray[np.bool_]
     whole: Array
     missing: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def shares(self) -> Array:
@@ -69,7 +71,7 @@ class Spectrum:
 class StreamingSpectrum:
     """The shares of a spectrum, measured as its gradients passed; none of them was kept.
 
-    shares, connected, zero: (lags, crossings). name, lags, missing and these: as in a Spectrum.
+    shares, connected, zero: (lags, crossings). name, lags, missing, warnings and these: as in a Spectrum.
     """
 
     name: str
@@ -78,6 +80,7 @@ class StreamingSpectrum:
     connected: npt.NDArray[np.bool_]
     zero: npt.NDArray[np.bool_]
     missing: str = ""
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Rows are lags, columns numbers of crossings; the last of many adds up all that are more."""
@@ -104,6 +107,7 @@ def _table(spectrum: Spectrum | StreamingSpectrum) -> str:
         lines.append(f"The gradient {spectrum.missing}, so there are no shares.")
     elif spectrum.zero.any():
         lines.append("0: exactly 0, or underflowed; by_crossings() and the ledger tell which")
+    lines += [f"Warning: {sentence}" for sentence in spectrum.warnings]
     return "\n".join(lines)
 
 
@@ -128,7 +132,8 @@ def spectrum(paths: Paths, name: str, whole: Array) -> Spectrum:
         table[row, : len(part)] += part
 
     _sweep(paths, letter, lags, keep)
-    return Spectrum(name, tuple(lags), table, connected, whole, why_no_shares(paths, whole))
+    warnings = warnings_about_lags(paths.order, paths.losses)
+    return Spectrum(name, tuple(lags), table, connected, whole, why_no_shares(paths, whole), warnings)
 
 
 def streaming_spectrum(paths: Paths, name: str, whole: Array) -> StreamingSpectrum:
@@ -145,7 +150,8 @@ def streaming_spectrum(paths: Paths, name: str, whole: Array) -> StreamingSpectr
         carries[row, : len(part)] |= part.reshape(len(part), -1).any(axis=1)
 
     _sweep(paths, letter, lags, measure)
-    return StreamingSpectrum(name, tuple(lags), shares, connected, connected & ~carries, missing)
+    warnings = warnings_about_lags(paths.order, paths.losses)
+    return StreamingSpectrum(name, tuple(lags), shares, connected, connected & ~carries, missing, warnings)
 
 
 @dataclass(frozen=True)

@@ -498,7 +498,7 @@ def test_many_and_long_warnings_are_wrapped_and_counted(size):
         check_notes_lie_apart(plot)
     assert plot.alt_text.endswith("pass the list of losses: tg.trace_gradient(losses, to=...).")
     assert len(plot.alt_text) < 1000
-    assert "2 more warnings: print the ledger to read all." in tg.plot_lags(lines).alt_text
+    assert "2 more warnings: print it to read all." in tg.plot_lags(lines).alt_text
 
 
 @given(some.floats(-400, 300), some.floats(np.log10(1.5), 300))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ...trace import Ledger
+from ...trace import Ledger, Spectrum, StreamingSpectrum
 from ..text.labels import visible
 from .numbers import Table
 
@@ -14,7 +14,7 @@ LONGEST_WARNING = 420  # in characters
 MOST_NAMES = 3  # of sources that a warning is about
 
 
-def warnings_of(ledgers: Mapping[str, Ledger]) -> list[str]:
+def warnings_of(ledgers: Mapping[str, Ledger | Spectrum | StreamingSpectrum]) -> list[str]:
     """The warnings that these ledgers print, each once; with the names of those it is about, if not about all."""
     about: dict[str, list[str]] = {}
     for name, ledger in ledgers.items():
@@ -25,7 +25,7 @@ def warnings_of(ledgers: Mapping[str, Ledger]) -> list[str]:
         for sentence, names in about.items()
     ]
     more = len(found) - MOST_WARNINGS
-    rest = [f"{more} more warning{'s' * (more != 1)}: print the ledger to read all."] if more > 0 else []
+    rest = [f"{more} more warning{'s' * (more != 1)}: print it to read all."] if more > 0 else []
     return found[:MOST_WARNINGS] + rest
 
 

@@ -121,7 +121,8 @@ def plot_spectrum(
         rest = percent(float(spectrum.shares[:, few:].sum()))
         notes.append(f"Not drawn: paths with {few} or more crossings, {rest} of the gradient in all.")
     called = title or f"The gradient by lag and by crossings in {name}"
-    return finish(canvas, called, _spectrum_in_words(spectrum, spectrum.shares, reason), notes)
+    told = _spectrum_in_words(spectrum, spectrum.shares, reason)
+    return finish(canvas, called, told, notes, warnings_of({"": spectrum}))
 
 
 def _columns_that_show(shares: Array) -> int:
