@@ -362,3 +362,18 @@ def test_a_gradient_that_many_edges_add_up_in_stays_an_array():
     y.backward()
     assert type(x.grad) is np.ndarray
     assert float(x.grad) == 16.0
+
+
+def test_what_is_joined_within_a_step_is_recorded_of_constants_too_so_that_the_first_step_is_like_every_other():
+    h, x = tg.Tensor([1.0], name="h0"), tg.Tensor([2.0], name="x")
+    with tg.step(0):
+        joined = tg.concatenate([h, x])
+        longer = tg.concatenate([joined, x])
+        with tg.no_grad():
+            unrecorded = tg.concatenate([h, x])
+    assert joined.primitive is p.concatenate
+    assert joined.inputs == (h, x)
+    assert not joined.requires_grad
+    for constant in (longer, unrecorded, tg.concatenate([h, x])):  # no chain of constants is kept
+        assert constant.primitive is None
+        assert constant.inputs == ()

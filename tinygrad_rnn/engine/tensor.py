@@ -799,8 +799,18 @@ def record(primitive: Primitive, inputs: tuple[Any, ...], params: dict[str, Any]
                 result.primitive, result.inputs, result.params = primitive, inputs, params
                 result.tracked = primitive.differentiable
                 return result
-    result.primitive, result.inputs, result.params, result.tracked = None, (), _NO_PARAMS, False
+    result.tracked = False
+    if primitive is p.concatenate and place.step is not None and place.recording and _are_leaves(inputs):
+        # [h, x] of a first step, whose h is a constant: so that this step has the same graph as every other.
+        result.primitive, result.inputs, result.params = primitive, inputs, params
+    else:
+        result.primitive, result.inputs, result.params = None, (), _NO_PARAMS
     return result
+
+
+def _are_leaves(inputs: Sequence[Tensor]) -> bool:
+    """So that no chain of constants, each joined to the one before, is kept."""
+    return all(x.primitive is None for x in inputs)
 
 
 Tensor.record = staticmethod(record)  # type: ignore[method-assign, assignment]

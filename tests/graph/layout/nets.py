@@ -39,13 +39,14 @@ def own(name):
     return [loss]
 
 
-def joined(begins_as_leaf=False):
-    """A peephole LSTM of [h, x]: at the first step, where both are constants, it is made unrecorded."""
+def joined(begins_as_leaf=False, scale=None):
+    """A peephole LSTM of [h, x]. With a scale: of 0.5 [h, x], which of the constants of step 0 is made unrecorded."""
     rng = np.random.default_rng(0)
     W, p = tg.Tensor(rng.normal(size=(12, 5)), True, "W"), tg.Tensor(rng.normal(size=3), True, "p")
     h, c = (tg.Tensor(np.zeros(3), begins_as_leaf, name) for name in ("h0", "c0"))
     for _, x in tg.steps(rng.normal(size=(4, 2))):
-        a = W @ tg.concatenate([h, tg.Tensor(x, name="x")])
+        hx = tg.concatenate([h, tg.Tensor(x, name="x")])
+        a = W @ (hx if scale is None else scale * hx)
         f = (a[:3] + p * c).sigmoid().named("f")
         i, g, o = a[3:6].sigmoid().named("i"), np.tanh(a[6:9]).named("g"), a[9:].sigmoid().named("o")
         c = (f * c + i * g).named("c")

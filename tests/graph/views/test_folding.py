@@ -99,10 +99,10 @@ def test_the_gates_of_a_cell_that_is_looped_over_in_no_scope_belong_to_its_cell(
 
 
 def test_a_first_step_of_which_less_is_recorded_is_the_same_cell():
-    """[h, x] of constants is no operation: the first step begins with the product, and is the same from there on."""
+    """0.5 [h, x] of constants is no operation: the first step begins with the product, and goes on as all others."""
 
     def wiring(begins_as_leaf, view):
-        figure = VIEWS[view](nets.joined(begins_as_leaf), None)
+        figure = VIEWS[view](nets.joined(begins_as_leaf, 0.5), None)
         nodes = {n.id: (n.name, n.operation, n.parts[-1:]) for n in figure.nodes}
         return Counter((nodes[e.source], nodes[e.target], e.lag) for e in figure.edges if e.crossing), Counter(
             nodes[n.id] for n in figure.nodes if n.kind == "operation"
@@ -110,8 +110,8 @@ def test_a_first_step_of_which_less_is_recorded_is_the_same_cell():
 
     for view in ("cells", "rolled"):
         assert wiring(False, view) == wiring(True, view)
-    (product,) = [n for n in VIEWS["rolled"](nets.joined(), None).nodes if n.parts[-1:] == ("matmul",)]
-    assert product.parts == ("concatenate", "matmul")
+    (product,) = [n for n in VIEWS["rolled"](nets.joined(scale=0.5), None).nodes if n.parts[-1:] == ("matmul",)]
+    assert product.parts == ("concatenate", "0.5 ×", "matmul")
 
 
 def test_a_number_that_differs_from_step_to_step_is_a_range_in_the_rolled_view():
