@@ -127,6 +127,8 @@ def test_a_function_is_decorated_with_parentheses():
         return x * 2.0
 
     assert "return x * 2.0" in line_of(doubled(tg.Tensor([1.0], requires_grad=True))).text
+    with pytest.raises(TypeError, match="write it below @classmethod"):
+        tg.detect_anomaly()(classmethod(logarithm))
     for wrong in (tg.detect_anomaly, tg.record_lines):
         with pytest.raises(TypeError, match=rf"write @tg.{wrong.__name__}\(\), with parentheses"):
             wrong(logarithm)

@@ -88,11 +88,47 @@ def test_a_file_that_is_cut_off_or_something_else_says_so(tmp_path, ending):
 
 
 def test_objects_are_neither_saved_nor_loaded(tmp_path):
-    with pytest.raises(TypeError, match="x does not hold numbers"):
+    with pytest.raises(TypeError, match="x does not hold real numbers, but object"):
         nn.save({"x": np.array([{}])}, tmp_path / "x.npz")
     np.savez(tmp_path / "evil.npz", x=np.array([{}]))
     with pytest.raises(ValueError, match=r"is no complete \.npz file of arrays of numbers"):
         nn.load(tmp_path / "evil.npz")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_is_no_real_number_or_has_no_names_is_refused_before_anything_is_written(tmp_path, ending):
+    path = tmp_path / f"x{ending}"
+    for wrong in ("text", None, 1j):
+        with pytest.raises(TypeError, match="a does not hold real numbers"):
+            nn.save({"a": wrong}, path)
+    for wrong in (tg.Tensor([1.0]), [np.ones(2)]):
+        with pytest.raises(TypeError, match="saved are a module, an optimiser, or a dict of arrays"):
+            nn.save(wrong, path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dtype_that_numpy_does_not_have_is_named(tmp_path):
+    head = b'{"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    (tmp_path / "x.safetensors").write_bytes(len(head).to_bytes(8, "little") + head + b"\0\0")
+    with pytest.raises(ValueError, match=r"holds BF16, which NumPy does not know: save it as float32"):
+        nn.load(tmp_path / "x.safetensors")
+
+
+def test_a_shared_parameter_may_be_given_once_as_other_libraries_save_it():
+    class Tied(nn.Module):
+        def __init__(self, seed):
+            self.embedding = nn.Embedding(5, 3, rng=seed)
+            self.out = nn.Linear(3, 5, rng=seed)
+            self.out.weight = self.embedding.weight
+
+    one, other = Tied(0), Tied(1)
+    state = one.state_dict()
+    del state["out.weight"]
+    assert other.load_state_dict(state).missing_keys == []
+    assert np.array_equal(other.out.weight.data, one.out.weight.data)
+    del state["embedding.weight"]
+    with pytest.raises(ValueError, match=r"missing: embedding\.weight(.|\n)*missing: out\.weight"):
+        other.load_state_dict(state)
 
 
 def test_where_and_what_is_said_of_a_file_that_cannot_be_written_or_read(tmp_path, monkeypatch):
@@ -133,6 +169,10 @@ def test_an_optimiser_refuses_a_state_that_does_not_fit_and_lists_all_of_it():
         assert said in str(refused.value)
     with pytest.raises(ValueError, match=r"missing: 0\.m\n +missing: 0\.s"):
         adam.load_state_dict({"0.t": 1})
+    with pytest.raises(ValueError, match=r"0\.t: expected (.|\n)*0\.m: expected"):
+        adam.load_state_dict({"0.t": np.ones(2), "0.m": 0.5, "0.s": np.ones(2)})
+    with pytest.raises(TypeError, match=r"such as nn\.load gives, not 'adam\.npz'"):
+        adam.load_state_dict("adam.npz")
     after = adam.state_dict()
     assert before.keys() == after.keys() == {"0.t", "0.m", "0.s"}
     assert all(np.array_equal(before[name], after[name]) for name in before)

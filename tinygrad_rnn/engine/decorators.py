@@ -18,6 +18,8 @@ def decorated(function: F, name: str, fresh: Fresh) -> F:
 
     name: how the user calls it, for messages. Raises TypeError for what is not a function, and for async generators.
     """
+    if isinstance(function, classmethod):
+        raise TypeError(f"{name}(...) decorates the function itself: write it below @classmethod")
     if not inspect.isroutine(function):
         raise TypeError(
             f"{name}(...) decorates a function, not {function!r}; around other code write `with {name}(...):`"

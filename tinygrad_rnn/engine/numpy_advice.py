@@ -96,7 +96,8 @@ INSTEAD = {
 _OTHERS = {call.split("(")[0]: (call, other) for call, other in INSTEAD.items()}
 
 _STEPWISE = """
-    all allclose any argmax argmin argpartition argsort argwhere array_equal array_equiv around bincount ceil
+    all allclose any argmax argmin argpartition argsort argwhere array_equal array_equiv around bincount
+    bitwise_and bitwise_or bitwise_xor ceil
     count_nonzero digitize fix flatnonzero floor floor_divide heaviside histogram isclose isfinite isin isinf
     isnan iscomplexobj isneginf isposinf isreal isrealobj lexsort logical_and logical_not logical_or logical_xor
     nanargmax nanargmin nonzero result_type rint round searchsorted shares_memory signbit trunc unique

@@ -55,7 +55,7 @@ def _in_place(sign: str, operation: Callable[..., Any]) -> Any:
 
 def _no_operator(sign: str, instead: str) -> Any:
     def operator(self: Tensor, *other: Any) -> NoReturn:
-        raise TypeError(f"a Tensor has no operator {sign}: no gradient flows through it. Of the values: {instead}")
+        raise TypeError(f"a Tensor has no operator {sign}: write {instead}")
 
     return operator
 
@@ -107,12 +107,7 @@ class Tensor(p.Recorded):
         self.tracked = False
         self._grad = None
         if requires_grad is not False:
-            if not isinstance(requires_grad, (bool, np.bool_)):
-                raise TypeError(
-                    f"requires_grad is True or False; got {shortened(requires_grad)}. A dtype and a name are given by "
-                    'their names, as in tg.Tensor(data, dtype=np.float32, name="w")'
-                )
-            self.requires_grad = bool(requires_grad)
+            self.requires_grad = requires_grad
 
     # The array -----------------------------------------------------------------------------------------------------
 
@@ -182,6 +177,11 @@ class Tensor(p.Recorded):
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        if not isinstance(wanted, (bool, np.bool_)):
+            raise TypeError(
+                f"requires_grad is True or False; got {shortened(wanted)}. A dtype and a name are given by "
+                'their names, as in tg.Tensor(data, dtype=np.float32, name="w")'
+            )
         if self.primitive is not None:
             raise ValueError(f"requires_grad can be set on leaves only, not on {describe(self)}; see .detach()")
         if wanted and self.dtype.kind != "f":
@@ -677,6 +677,7 @@ class Tensor(p.Recorded):
 
     __iadd__, __isub__ = _in_place("+", add), _in_place("-", subtract)
     __imul__, __itruediv__ = _in_place("*", multiply), _in_place("/", divide)
+    __ipow__, __imatmul__ = _in_place("**", power), _in_place("@", matmul)
 
     __and__ = __rand__ = _no_operator("&", "(x.data > 0) & (x.data < 1)")
     __or__ = __ror__ = _no_operator("|", "(x.data < 0) | (x.data > 1)")

@@ -134,7 +134,8 @@ class Module:
                 f"load_state_dict takes a dict of arrays by name, such as model.state_dict() gives, not {_kind(state)}"
             )
         own = dict(self._all_names())
-        missing = [name for name in own if name not in state]
+        given = {id(own[name]) for name in state if name in own}
+        missing = [name for name, p in own.items() if name not in state and id(p) not in given]  # of a shared one, one
         unexpected = [name for name in state if name not in own]
         problems = [f"missing: {name}, {_described(own[name].data)}" for name in missing] if strict else []
         problems += [f"unexpected: {name!r}" for name in unexpected] if strict else []

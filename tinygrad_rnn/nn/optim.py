@@ -62,6 +62,8 @@ class Optimizer(ABC):
         Settings, such as the learning rate, stay those of this one. Raises ValueError with a list of all mismatches;
         then nothing has changed.
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict takes a dict of arrays by name, such as nn.load gives, not {state!r:.60}")
         memory: list[Memory] = [{} for _ in self.params]
         problems = []
         for name, value in state.items():
@@ -70,7 +72,7 @@ class Optimizer(ABC):
             array = np.array(value)
             if not known:
                 problems.append(f"unexpected: {name!r}")
-            elif array.shape not in ((), self.params[int(number)].shape) or array.dtype.kind not in "fi":
+            elif array.shape != (() if what == "t" else self.params[int(number)].shape) or array.dtype.kind not in "fi":
                 expected = _called(self.params[int(number)])
                 problems.append(f"{name}: expected what fits {expected}, got shape {array.shape} {array.dtype}")
             else:

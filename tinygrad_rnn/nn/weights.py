@@ -36,8 +36,14 @@ def save(state: HasState | Mapping[str, Any], path: str | os.PathLike[str]) -> P
     target = Path(path)
     to_bytes, _ = _format_of(target)
     check_place(target)
-    arrays = state if isinstance(state, Mapping) else state.state_dict()
-    return write(target, to_bytes({name: np.asarray(value, order="C") for name, value in arrays.items()}))
+    if not isinstance(state, Mapping) and not hasattr(state, "state_dict"):
+        raise TypeError(f"saved are a module, an optimiser, or a dict of arrays by name; got {type(state).__name__}")
+    given = state if isinstance(state, Mapping) else state.state_dict()
+    arrays = {str(name): np.asarray(value, order="C") for name, value in given.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{name} does not hold real numbers, but {array.dtype}, so it cannot be saved")
+    return write(target, to_bytes(arrays))
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Array]:
@@ -55,14 +61,13 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
         return from_bytes(content)
     except ModuleNotFoundError:
         raise
+    except KeyError as error:  # of safetensors: a dtype that NumPy does not have
+        raise ValueError(f"{target} holds {error.args[0]}, which NumPy does not know: save it as float32") from None
     except Exception as error:  # each library has its own errors for the same thing
         raise ValueError(f"{target} is no complete {target.suffix} file of arrays of numbers: {error}") from error
 
 
 def _to_npz(arrays: Mapping[str, Array]) -> bytes:
-    for name, array in arrays.items():
-        if array.dtype.hasobject:
-            raise TypeError(f"{name} does not hold numbers, so it cannot be saved")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:  # as np.savez, which takes no name such as "file" or "a/b"
         for name, array in arrays.items():
