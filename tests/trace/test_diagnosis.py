@@ -772,3 +772,53 @@ def test_one_step_of_what_a_layer_makes_of_all_is_a_loss_of_that_step():
     assert not traces[0].ledger().warnings
     assert str(traces[0].ledger()) == str(traces[1].ledger())
     assert tg.diagnose(loss).sentences == tg.diagnose(alone).sentences
+
+
+RUNNING = {
+    "a number": lambda total, h: total + (h * h).sum(),
+    "a number with a name": lambda total, h: (total + (h * h).sum()).named("loss"),
+    "one for each row": lambda total, h: total + (h * h).sum(axis=-1),
+}
+
+
+@pytest.mark.parametrize("kind", RUNNING)
+def test_what_every_step_adds_to_is_a_sum_whatever_its_shape_and_name(kind):
+    cell, h, total = nn.RNNCell(4, 16, rng=0), tg.Tensor(np.zeros((2, 16))), 0.0
+    for _, x in tg.steps(np.random.default_rng(0).normal(size=(40, 2, 4))):
+        h = cell(x, h)
+        total = RUNNING[kind](total, h)
+    loss = total.mean() if total.ndim else total
+    found, alone = tg.diagnose(loss), tg.diagnose((h * h).sum())
+    assert found.verdict == alone.verdict == "vanishing"
+    assert found.factor == pytest.approx(alone.factor, rel=1e-9)
+    (warning,) = tg.trace_gradient(loss, to=cell.weight_hh).ledger().warnings
+    assert "adds up the losses of several steps" in warning
+
+
+@pytest.mark.parametrize("step", [lambda a, h, x: np.tanh(a * h + x), lambda a, h, x: h + np.tanh(a * h + x)])
+def test_a_network_of_one_number_is_no_sum_of_losses(step):
+    a, h = tg.Tensor(0.5, requires_grad=True), tg.Tensor(0.1)
+    for _, x in tg.steps([0.3, -0.2, 0.1]):
+        h = step(a, h, x)
+    assert not tg.trace_gradient(h * h, to=a).ledger().warnings
+
+
+def test_a_decoder_that_counts_from_0_again_is_told_to_number_its_steps_on():
+    def run(start):
+        encoder, decoder = nn.GRUCell(3, 5, rng=3), nn.GRUCell(2, 5, rng=4)
+        h = tg.Tensor(np.zeros(5))
+        with tg.scope("encoder"):
+            for _, x in tg.steps(np.ones((10, 3))):
+                h = encoder(x, h)
+        with tg.scope("decoder"):
+            for _, y in tg.steps(np.ones((5, 2)), start=start):
+                h = decoder(y, h)
+        return tg.trace_gradient((h * h).sum(), to=encoder.weight_hh).ledger().warnings, str(tg.diagnose((h * h).sum()))
+
+    (warning,), said = run(start=0)
+    assert "goes on to step 0 (decoder" in warning
+    assert "number its steps on, as in tg.steps(ys, start=10)" in warning
+    assert f"Warning: {warning}" in said
+    warnings, said = run(start=10)
+    assert not warnings
+    assert "number its steps on" not in said

@@ -23,7 +23,7 @@ from .automaton import Paths, crosses
 from .jacobians import State, check_elements, check_no_way_round, jacobian_of_step, partial_jacobian
 from .measure import has_a_norm, is_beyond, magnitude, norms_over, percent, shares_of, spectral_norms
 from .missing import log10_of_whole
-from .oversights import is_running_sum, last_steps, steps_read
+from .oversights import last_steps, running_sums, steps_read
 from .scaled import added, log10_norms
 from .uses import uses_of
 
@@ -212,14 +212,15 @@ def _states(paths: Paths) -> dict[int, State]:
     """
     if all(node.place.step is None for node in paths.order.values()):
         raise ValueError("no operation is at a time step: put the loop into `for t, x in tg.steps(xs):`")
-    edges = [(x, consumer) for consumer, _, x in paths.edges() if crosses(x, consumer)]
+    crossing_edges = [(x, consumer, slot) for consumer, slot, x in paths.edges() if crosses(x, consumer)]
+    edges, sums = [(x, consumer) for x, consumer, _ in crossing_edges], running_sums(paths.order)
     if not edges:
         raise ValueError(
             f"no path from {describe(paths.source)}, to the loss leads from one step to another, so there is no sum "
             "over steps to explain. (tg.diagnose(loss) tells whether the recurrence is broken.)"
         )
-    for x, consumer in edges:
-        if is_running_sum(x, consumer) and any(other.name for other, _ in edges):
+    for x, consumer, slot in crossing_edges:
+        if (consumer.index, slot) in sums and any(other.name for other, _ in edges):
             raise ValueError(
                 f"explain() is about a loss of one step, and {describe(x)}, adds up those of several: {_ONE}"
             )

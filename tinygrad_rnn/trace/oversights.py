@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ def warnings_about(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]
         *_sums_of_losses(order, losses),
         *_bridges_outside_steps(order),
         *_names_met_twice(order),
+        *_steps_counted_anew(order),
     ]
 
 
@@ -50,7 +52,7 @@ def _no_steps(order: dict[int, Any]) -> list[str]:
 
 def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
     """One loss that reads many steps hides the lags: it has one step, they have many."""
-    carried = any(is_running_sum(x, node) for node in order.values() for x in node.inputs if x.index in order)
+    carried = bool(running_sums(order))
     several = losses if carried else reading_several(order, losses)
     directions = _led_to(order) if several and not carried else []
     for loss in several:
@@ -108,10 +110,20 @@ def lags_of_two_ends(order: dict[int, Any], losses: Sequence[Tensor]) -> list[st
     return []
 
 
-def is_running_sum(producer: Any, consumer: Any) -> bool:
-    """Whether an edge looks like that of a loss to which every step adds: an unnamed number that crosses a step."""
-    unnamed = producer.name is None and producer.primitive is not None
-    return unnamed and producer.ndim == 0 and crosses(producer, consumer)
+def running_sums(order: dict[int, Any]) -> set[Edge]:
+    """The edges by which something goes from step to step that looks like a loss to which every step adds: a number,
+    or what has no name, that nothing takes up at any step but the sum it goes into."""
+    used = Counter(
+        x.index for node in order.values() if node.place.step is not None for x in node.inputs if x.index in order
+    )
+    return {
+        (node.index, slot)
+        for node in order.values()
+        if node.primitive is not None and node.primitive.name == "add"
+        for slot, x in enumerate(node.inputs)
+        if x.index in order and crosses(x, node) and used[x.index] == 1
+        if x.primitive is not None and x.shape == node.shape and (x.ndim == 0 or x.name is None)
+    }
 
 
 def reading_several(order: dict[int, Any], losses: Sequence[Tensor]) -> list[Tensor]:
@@ -203,6 +215,30 @@ def _names_met_twice(order: dict[int, Any]) -> list[str]:
                 ]
             seen.add(key)
     return []
+
+
+def _steps_counted_anew(order: dict[int, Any]) -> list[str]:
+    """A state that goes from a late step of one part of the model to an early one of another, as from an encoder to a
+    decoder whose loop counts from 0 again; not in a model some part of which runs backward in time itself."""
+    back = [
+        (x, node)
+        for node in order.values()
+        for x in node.inputs
+        if x.index in order and crosses(x, node) and x.place.step > node.place.step
+    ]
+    if not back or any(_is_around(x.place.scope, node.place.scope) for x, node in back):
+        return []
+    x, node = back[0]
+    return [
+        f"{describe(x)}, goes on to step {node.place.step} ({node.place.scope}), which lags count as back in time. If "
+        f"a second loop continues the first, number its steps on, as in tg.steps(ys, start={x.place.step + 1})."
+    ]
+
+
+def _is_around(scope: str, other: str) -> bool:
+    """Whether one of two scopes is the other, or inside it."""
+    short, long = sorted((scope, other), key=len)
+    return not short or f"{long}/".startswith(f"{short}/")
 
 
 def _bridges_outside_steps(order: dict[int, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from ..engine.tensor import Tensor
 from .automaton import crosses
 from .directions import FORWARD, Edge, Key, directions_of, key_of, led_to_by, others_than
 from .measure import norms_over
-from .oversights import edges_unread, is_running_sum, readings_of
+from .oversights import edges_unread, readings_of, running_sums
 from .scaled import Scaled, added, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
@@ -79,7 +79,7 @@ class _Start:
 
 def way_back(order: dict[int, Any], losses: tuple[Tensor, ...]) -> WayBack:
     """Of the last loss alone. order: the tape that leads to the losses; exact also far below the smallest number."""
-    directions, sums, unread = directions_of(order), _running_sums(order), edges_unread(order, losses)
+    directions, sums, unread = directions_of(order), _sums_beside_states(order), edges_unread(order, losses)
     others = {way: sums | others_than(way, directions) for way in directions}
     starts = {
         way: _start(order, losses, way, led_to_by(order, edges, others[way]), unread)
@@ -116,16 +116,16 @@ def way_back(order: dict[int, Any], losses: tuple[Tensor, ...]) -> WayBack:
     )
 
 
-def _running_sums(order: dict[int, Any]) -> set[Edge]:
+def _sums_beside_states(order: dict[int, Any]) -> set[Edge]:
     """The edges by which a sum of losses goes from step to step; none, if what looks like one is the only state."""
-    carried, states = set(), False
-    for node in order.values():
-        for slot, x in enumerate(node.inputs):
-            if x.index in order and is_running_sum(x, node):
-                carried.add((node.index, slot))
-            elif x.index in order:
-                states = states or crosses(x, node)
-    return carried if states else set()
+    sums = running_sums(order)
+    crossing = (
+        (node.index, slot)
+        for node in order.values()
+        for slot, x in enumerate(node.inputs)
+        if x.index in order and crosses(x, node)
+    )
+    return sums if any(edge not in sums for edge in crossing) else set()
 
 
 def _start(
