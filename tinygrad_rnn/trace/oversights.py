@@ -113,17 +113,17 @@ def lags_of_two_ends(order: dict[int, Any], losses: Sequence[Tensor]) -> list[st
 def running_sums(order: dict[int, Any]) -> set[Edge]:
     """The edges by which something goes from step to step that looks like a loss to which every step adds: a number,
     or what has no name, that nothing takes up at any step but the sum it goes into."""
-    used = Counter(
-        x.index for node in order.values() if node.place.step is not None for x in node.inputs if x.index in order
-    )
-    return {
-        (node.index, slot)
+    adding = [
+        (node.index, slot, x.index)
         for node in order.values()
         if node.primitive is not None and node.primitive.name == "add"
         for slot, x in enumerate(node.inputs)
-        if x.index in order and crosses(x, node) and used[x.index] == 1
-        if x.primitive is not None and x.shape == node.shape and (x.ndim == 0 or x.name is None)
-    }
+        if x.index in order and crosses(x, node) and x.shape == node.shape and (x.ndim == 0 or x.name is None)
+    ]
+    if not adding:
+        return set()
+    used = Counter(x.index for node in order.values() if node.place.step is not None for x in node.inputs)
+    return {(index, slot) for index, slot, producer in adding if used[producer] == 1}
 
 
 def reading_several(order: dict[int, Any], losses: Sequence[Tensor]) -> list[Tensor]:
