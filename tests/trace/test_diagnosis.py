@@ -822,3 +822,18 @@ def test_a_decoder_that_counts_from_0_again_is_told_to_number_its_steps_on():
     warnings, said = run(start=10)
     assert not warnings
     assert "number its steps on" not in said
+
+
+@pytest.mark.parametrize("together", ["a list", "a sum", "a mean of a stack", "the largest"])
+def test_losses_without_any_gradient_as_of_padding_are_not_the_last(together):
+    cell, h, losses, plain = nn.RNNCell(3, 5, rng=0), tg.Tensor(np.zeros(5)), [], []
+    for t, x in tg.steps(np.random.default_rng(0).normal(size=(10, 3))):
+        h = cell(x, h)
+        plain.append((h * h).sum())
+        losses.append(plain[-1] * float(t <= 5))
+    made = {"a list": losses, "a sum": sum(losses), "a mean of a stack": tg.stack(losses).mean()}
+    made["the largest"] = tg.stack([*plain[:5], plain[5] * 1000.0, *plain[6:]]).max()
+    found, alone = tg.diagnose(made[together]), tg.diagnose(plain[5])
+    assert found.verdict == alone.verdict
+    assert found.factor == pytest.approx(alone.factor, rel=1e-9)
+    assert "exactly 0" not in str(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from ..engine.tensor import Tensor
 from .automaton import crosses
 from .directions import FORWARD, Edge, Key, directions_of, key_of, led_to_by, others_than
 from .measure import norms_over
-from .oversights import edges_unread, readings_of, running_sums
+from .oversights import Reading, edges_unread, readings_of, running_sums
 from .scaled import Scaled, added, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
@@ -90,14 +91,16 @@ def way_back(order: dict[int, Any], losses: tuple[Tensor, ...]) -> WayBack:
     arrived: dict[int, float] = {}
     for way, start in starts.items():
         if start.seeds:
-            shut = others[way] | start.left_out
+            shut = others[way] | start.left_out | unread
             arrived = _arrived(order, start.seeds, shut, directions[way])
+            if len(directions) == 1:  # what comes after the last loss that carries something is not on its way back
+                arrived = {k: log for k, log in arrived.items() if (start.last - order[k].place.step) * way >= 0}
             ways.append(_way(order, way, start, arrived, shut, len(directions) > 1))
             seeds |= start.seeds
     if len(directions) > 1:
         read = set().union(*(start.read for start in starts.values()))
         left_out = set().union(*(start.left_out for start in starts.values())) - read
-        arrived = _arrived(order, seeds, sums | left_out, None)
+        arrived = _arrived(order, seeds, sums | left_out | unread, None)
     by_name: dict[str, dict[int, float]] = {}
     for index, log in sorted(arrived.items()):
         by_name.setdefault(order[index].name or "_", {})[index] = log
@@ -133,8 +136,8 @@ def _start(
 ) -> _Start:
     """Of the last of the steps at which losses read what a direction leads to; without seeds where none does."""
     readings = [(loss, read) for loss in losses for read in readings_of(order, loss, led) if read.edge not in unread]
-    latest = max if direction == FORWARD else min
-    last = latest((reading.step for _, reading in readings), default=-1)
+    last = _last_that_carries(order, readings, direction)
+    readings = [(loss, read) for loss, read in readings if (read.step - last) * direction <= 0]
     ends = {id(loss): loss for loss, reading in readings if reading.step == last}
     seeds: dict[int, Array] = {}
     for loss in losses:
@@ -145,6 +148,39 @@ def _start(
         for wanted in (True, False)
     )
     return _Start(last, seeds, read, left_out, any(reading.step != last for _, reading in readings))
+
+
+def _last_that_carries(order: dict[int, Any], readings: Sequence[tuple[Tensor, Reading]], direction: int) -> int:
+    """The last step at which what a loss takes up has a gradient: those of a padded sequence, times 0, have none."""
+    by_step: dict[int, dict[int, Any]] = {}
+    for loss, (step, edge) in readings:
+        x = loss if edge is None else order[edge[0]].inputs[edge[1]]
+        by_step.setdefault(step, {})[x.index] = x
+    steps = sorted(by_step, reverse=direction == FORWARD)
+    return next((step for step in steps if any(_carries(order, x) for x in by_step[step].values())), [*steps, -1][0])
+
+
+def _carries(order: dict[int, Any], x: Any) -> bool:
+    """Whether any gradient of a result gets to what the operations of its step make it from."""
+    inside: dict[int, Any] = {}
+    waiting, met = [x], False
+    while waiting:
+        node = waiting.pop()
+        if node.index in order and node.index not in inside and node.primitive and node.place.step == x.place.step:
+            inside[node.index] = node
+            waiting.extend(node.inputs)
+
+    def note(consumer: Any, slot: int, part: Array) -> Array | None:
+        nonlocal met
+        if consumer.inputs[slot].index in inside:
+            return part
+        met = met or bool(part.any())
+        return None
+
+    used = {y.index: y for node in inside.values() for y in node.inputs if y.index in order}
+    seed = {x.index: np.ones(x.shape, x.dtype)}
+    sweep(dict(sorted((inside | used).items())), seed, (), dict.fromkeys(inside, note))
+    return met
 
 
 def _way(
