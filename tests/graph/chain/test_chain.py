@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -265,6 +265,47 @@ def test_an_initial_state_comes_in_apart_from_the_loop_of_that_state(kind):
             assert along < 30  # they may cross, and do not run along each other
             met += 1
     assert met == {"RNN": 1, "LSTM": 2, "GRU": 2}[kind]
+
+
+@pytest.mark.parametrize("flow", [False, True])
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(lambda kind=kind: recurrent(kind) for kind in ("RNN", "LSTM", "GRU")),
+        lambda: recurrent("LSTM", num_layers=2),
+        lambda: recurrent("GRU", bidirectional=True),
+    ],
+    ids=["RNN", "LSTM", "GRU", "two layers", "bidirectional"],
+)
+def test_the_loop_of_a_state_and_its_line_to_the_loss_are_two_lines_from_where_they_leave_it(make, flow):
+    fig = rolled([make()])
+    place = placed(fig, ROOMS["rolled"] if flow else None)
+    cell = {v: box for box in place.boxes for v in box.nodes}
+    leaving = [
+        (e, points(curve))
+        for e, curve in zip(fig.edges, place.curves, strict=True)
+        if e.lag or (e.source in cell and cell[e.source] is not cell.get(e.target))
+    ]
+    pairs = 0
+    for (loop, one), (on, other) in product(leaving, repeat=2):
+        if loop.source == on.source and loop.lag and not on.lag:
+            assert np.hypot(*(one[:, None] - other[None]).transpose(2, 0, 1)).min() > (WIDEST if flow else 6.0)
+            pairs += 1
+    assert pairs >= 1
+
+
+def test_the_arrow_of_a_weight_and_that_of_a_loop_that_end_at_the_same_side_are_both_seen():
+    fig = rolled([recurrent("GRU")])
+    place = placed(fig)
+    kind = {n.id: n.kind for n in fig.nodes}
+    tips = {e: curve.tip for e, curve in zip(fig.edges, place.curves, strict=True)}
+    heights = [
+        abs(tips[weight][1] - tips[loop][1])
+        for weight, loop in product(fig.edges, repeat=2)
+        if kind[weight.source] == "parameter" and loop.lag and loop.target == weight.target
+    ]
+    assert heights
+    assert min(heights) > 8  # as broad as the head of the arrow of a loop
 
 
 def hanging_below(place, source):

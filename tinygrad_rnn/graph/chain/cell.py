@@ -7,8 +7,9 @@ straight from border to border; a second state, such as the h of an LSTM, comes 
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..layout.curves import Curve, Point, right_angled, rounded, upwards
@@ -39,7 +40,8 @@ class Inside:
     """Coordinates from the lower left corner of the cell. enters, leaves: the height at which something comes in from
     the left border for a node, and at which a result leaves on the right one. lines: the way of every link; `into`
     and `out`: those from the left border and to the right one. clear: nodes with nothing below them. lane: the height
-    of the top lane, 0 if there is none."""
+    of the top lane, 0 if there is none. sides: where what comes from below ends at the left side of a node with others
+    below it, from the lowest to the highest."""
 
     at: dict[str, Point]
     width: float
@@ -52,6 +54,7 @@ class Inside:
     clear: frozenset[str]
     channel: dict[str, float]  # the x of free space to the left of a node
     lane: float
+    sides: dict[str, tuple[float, ...]]
 
 
 def arrange(
@@ -63,6 +66,7 @@ def arrange(
     states: Sequence[State],
     marks: frozenset[str] = frozenset(),
     grounded: frozenset[str] = frozenset(),
+    from_below: Mapping[str, int] | None = None,
     narrowest: float = 0.0,
     lane: float = 0.0,
     room: Room | None = None,
@@ -71,6 +75,7 @@ def arrange(
 
     nodes, links: each node before those that use it. arrivals: what comes in at the left border.
     exits: nodes whose results leave at the right border. states: those of them that cross time.
+    from_below: how many lines come to a node from below the cell.
     narrowest: how wide it is at least. lane: how high its top lane is at least.
     """
     size = {v: size[v] for v in nodes}
@@ -111,7 +116,7 @@ def arrange(
     for v in leave.values():
         at[v] = wide, at[v][1]
     columns = [(left + side_room, right + side_room) for left, right in drawn.rows]
-    place = _Place(at, size, columns, drawn, stacks, room.lines > 0, room.lanes)
+    place = _Place(at, size, columns, drawn, stacks, room.lines > 0, room.lanes, from_below or {})
     for into in beginning:  # straight on to the node too, above the loop of its state
         at[entry[into]] = 0.0, at[into[0]][1] + 1.0
         at[entry[into]] = 0.0, place.ports(every)[entry[into], into[0]]
@@ -128,6 +133,7 @@ def arrange(
         clear=frozenset(v for v in nodes if place.is_clear(v, nodes)),
         lane=at[top[0]][1] if top else 0.0,
         channel={v: columns[drawn.row[v]][0] - 9.0 for v in nodes},
+        sides={v: place.sides(v, every) for v in nodes if not place.is_clear(v, nodes)},
     )
 
 
@@ -231,12 +237,13 @@ class _Place:
     stacks: Sequence[Sequence[str]]
     apart: bool
     between_lanes: float
+    from_below: Mapping[str, int]
 
     def _half(self, v: str) -> Size:
         wide, high = self.size.get(v, (0.0, 0.0))
         return wide / 2, high / 2
 
-    def is_clear(self, v: str, nodes: Sequence[str]) -> bool:
+    def is_clear(self, v: str, nodes: Iterable[str]) -> bool:
         column, y = self.drawn.row[v], self.at[v][1]
         return not any(self.drawn.row[u] == column and self.at[u][1] < y for u in nodes)
 
@@ -350,16 +357,27 @@ class _Place:
 
     def ports(self, links: Sequence[Link]) -> dict[Link, float]:
         """Where arrows end at the left side of a node: the one from the same height in the middle."""
-        arriving: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        arriving: dict[str, list[tuple[float, str]]] = {v: self._lowest(v) for v in self.size}
         for u, v in links:
             if not self._stacked(u, v):
                 bends = self._bends(u, v)
-                arriving[v].append((bends[-1][0] if bends else self.at[u][1], u))
+                arriving.setdefault(v, []).append((bends[-1][0] if bends else self.at[u][1], u))
         return {
             (u, v): at
             for v, comers in arriving.items()
             for u, at in _spread(sorted(comers), self.at[v][1], 0.7 * self._half(v)[1], ENTRY)
         }
+
+    def _lowest(self, v: str) -> list[tuple[float, str]]:
+        """What comes from below the cell to the side of a node, since others stand below it."""
+        if self.is_clear(v, self.size):
+            return []
+        return [(-math.inf, f"< {k}") for k in range(self.from_below.get(v, 0))]
+
+    def sides(self, v: str, links: Sequence[Link]) -> tuple[float, ...]:
+        """Where that arrives, from the lowest to the highest."""
+        port = self.ports(links)
+        return tuple(sorted(port[u, v] for _, u in self._lowest(v)))
 
 
 def _spread(ends: Sequence[tuple[float, str]], middle: float, reach: float, step: float) -> list[tuple[str, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -23,6 +23,7 @@ def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> 
     arrivals: dict[int, set[tuple[int, Use]]] = defaultdict(set)
     exits: dict[int, set[int]] = defaultdict(set)
     grounded: dict[int, set[int]] = defaultdict(set)
+    from_below: dict[int, Counter[int]] = defaultdict(Counter)
     states: dict[int, dict[int, set[tuple[int, Use]]]] = defaultdict(lambda: defaultdict(set))
     ordinal = cut.rank
     own_states = _recurrent(figure, cut)
@@ -34,12 +35,14 @@ def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> 
         if source is not None:
             exits[id(source)].add(ordinal[e.source])
         if source is None and not any(e.source in inner for inner in cut.loose.values()):
+            from_below[id(target)][ordinal[e.target]] += 1
             if nodes[e.source].kind != "parameter":
                 grounded[id(target)].add(ordinal[e.target])
             continue
         if source is None or source.slot != target.slot or e.lag or source is target:
             arrivals[id(target)].add((ordinal[e.target], cut.use.get(e, ())))
         else:
+            from_below[id(target)][ordinal[e.target]] += 1
             grounded[id(target)].add(ordinal[e.target])
         if source is None or not e.crossing or source.gap is not None or target.gap is not None:
             continue
@@ -77,6 +80,7 @@ def insides(figure: Figure, cut: Blocks, sizes: dict[str, Size], room: Room) -> 
             [State(name[p], tuple((name[k], use) for k, use in sorted(merged[p]))) for p in sorted(merged)],
             frozenset(v for v in name if kind_of(nodes[v]) == "mark"),
             frozenset(name[k] for b in alike for k in grounded[id(b)] if k < len(name)),
+            {v: max(from_below[id(b)][k] for b in alike) for k, v in enumerate(name)},
             narrowest,
             lane,
             room,
@@ -131,6 +135,7 @@ def _renamed(drawn: Inside, name: Mapping[str, str]) -> Inside:
         clear=frozenset(name[v] for v in drawn.clear),
         channel={name[v]: x for v, x in drawn.channel.items()},
         lane=drawn.lane,
+        sides={name[v]: ys for v, ys in drawn.sides.items()},
     )
 
 

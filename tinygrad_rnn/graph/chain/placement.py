@@ -35,19 +35,20 @@ def place_cells(
     size: how much room the text and the shape of a node need. room: more of it between nodes.
     """
     room = room or Room()
+    beside = max(TRACK, room.lanes)
     cut = blocks(figure)
     sizes = {n.id: size(n) for n in figure.nodes}
     inside = insides(figure, cut, sizes, room)
     bordered = {id(b): b.gap is None and (b.step is not None or b.scope != "") for b in cut.all}
     wires = trunks(figure, cut, inside)
-    low, top = _heights(figure, cut, inside, bordered, sizes, wires, STRIP + room.below)
+    low, top = _heights(figure, cut, inside, bordered, sizes, wires, STRIP + room.below, beside)
     users = {e.source: e.target for e in reversed(figure.edges)}
     strips = {id(b): _strip(b, inside.get(id(b)), sizes, users) for b in cut.all}
     y = {v: low[id(b)] + PAD + py for b in cut.all if b.gap is None for v, (_, py) in inside[id(b)].at.items()}
     ground = min(low.values(), default=0.0)
     y |= {b.gap: (ground + top) / 2 for b in cut.all if b.gap is not None}
     sizes |= {b.gap: (sizes[b.gap][0], top - ground) for b in cut.all if b.gap is not None}
-    y |= _leaf_heights(cut, low, sizes, wires, STRIP + room.below)
+    y |= _leaf_heights(cut, low, sizes, wires, STRIP + room.below, beside)
     y |= _loose_heights(figure, cut, inside, low, sizes)
     tall = {id(b): inside[id(b)].height + 2 * PAD + HEADING * bordered[id(b)] for b in cut.all if b.gap is None}
     tallest: dict[int, float] = defaultdict(float)
@@ -56,11 +57,11 @@ def place_cells(
             tallest[b.row] = max(tallest[b.row], tall[id(b)])
     tall |= {id(b): tallest[b.row] for b in cut.all if b.step is not None and b.gap is None}
     high = {k: y0 + tall[k] if k in tall else top for k, y0 in low.items()}
-    frame = Frame(cut, inside, low, high, sizes, y, top, PAD)
+    frame = Frame(cut, inside, low, high, sizes, y, top, PAD, beside)
     routed = frame.routed(wires)
     track = tracks_of(routed)
     words = dict.fromkeys(worded(routed), room.loops)
-    borders = _borders(cut, inside, strips, sizes, track, GUTTER + room.columns / 2, words)
+    borders = _borders(cut, inside, strips, sizes, track, GUTTER + room.columns / 2, words, beside)
     at: dict[str, Point] = {}
     left: dict[int, float] = {}
     for b in cut.all:
@@ -73,7 +74,7 @@ def place_cells(
             at |= {v: (left[id(b)] + px, y[v]) for v, (px, _) in inside[id(b)].at.items()}
         at |= {v: (left[id(b)] + px, y[v]) for v, px in strips[id(b)].items()}
     at |= {v: (sum(borders[slot]) / 2, y[v]) for slot, inner in cut.loose.items() for v in inner}
-    page = Page(at, left, borders, track, sides_of_loops(routed), words)
+    page = Page(at, left, borders, track, sides_of_loops(routed), words, beside)
     drawn = lines(figure, frame, wires, routed, page)
     boxes = tuple(
         _box(b, left[id(b)], inside[id(b)].width, low[id(b)], high[id(b)], figure) for b in cut.all if bordered[id(b)]
@@ -116,8 +117,10 @@ def _heights(
     sizes: Mapping[str, Size],
     wires: Sequence[Trunk],
     strip: float,
+    beside: float,
 ) -> tuple[dict[int, float], float]:
-    """The lowest y of every block, and the highest of all."""
+    """The lowest y of every block, and the highest of all. strip: from a cell to the leaves below it. beside: from line
+    to line."""
     room: dict[int, float] = defaultdict(float)
     tall: dict[int, float] = defaultdict(float)
     lanes_above: dict[int, int] = defaultdict(int)
@@ -135,9 +138,9 @@ def _heights(
     base: dict[int, float] = {}
     y = 0.0
     for row in sorted(tall):
-        y += room[row] + (12 + TRACK * lanes_below[row] if lanes_below[row] else 0.0)
+        y += room[row] + (12 + beside * lanes_below[row] if lanes_below[row] else 0.0)
         base[row] = y
-        y += tall[row] + ROW_SPACE + (10 + TRACK * lanes_above[row] if lanes_above[row] else 0.0)
+        y += tall[row] + ROW_SPACE + (10 + beside * lanes_above[row] if lanes_above[row] else 0.0)
     top = max((base[row] + tall[row] for row in base), default=0.0)
     low = {id(b): base.get(b.row, 0.0) for b in cut.all if b.gap is None}
     low |= {id(b): base.get(0, 0.0) for b in cut.all if b.gap is not None}
@@ -160,14 +163,19 @@ def _beside(figure: Figure, cut: Blocks, inside: Mapping[int, Inside], low: dict
 
 
 def _leaf_heights(
-    cut: Blocks, low: Mapping[int, float], sizes: Mapping[str, Size], wires: Sequence[Trunk], strip: float
+    cut: Blocks,
+    low: Mapping[int, float],
+    sizes: Mapping[str, Size],
+    wires: Sequence[Trunk],
+    strip: float,
+    beside: float,
 ) -> dict[str, float]:
     lanes: dict[int, int] = defaultdict(int)
     for w in wires:
         lanes[w.target.row] = max(lanes[w.target.row], -w.lane)
     found: dict[str, float] = {}
     for b in cut.all:
-        room = strip + (12 + TRACK * lanes[b.row] if lanes[b.row] else 0.0)
+        room = strip + (12 + beside * lanes[b.row] if lanes[b.row] else 0.0)
         found |= {v: low[id(b)] - room - sizes[v][1] / 2 for v in b.below}
     return found
 
@@ -218,11 +226,12 @@ def _borders(
     track: Mapping[tuple[int, str], int],
     gutter: float,
     words: Mapping[int, float],
+    beside: float,
 ) -> list[tuple[float, float]]:
-    """The left and the right of every slot."""
+    """The left and the right of every slot. beside: from line to line in a gutter."""
     used: dict[int, int] = defaultdict(int)
-    for (beside, _), k in track.items():
-        used[beside] = max(used[beside], k + 1)
+    for (between, _), k in track.items():
+        used[between] = max(used[between], k + 1)
     half: dict[int, float] = defaultdict(float)
     for b in cut.all:
         wide = sizes[b.gap][0] if b.gap is not None else inside[id(b)].width
@@ -233,5 +242,5 @@ def _borders(
     borders, x = [], 0.0
     for slot in range(cut.slots):
         borders.append((x, x + 2 * half[slot]))
-        x += 2 * half[slot] + gutter + words.get(slot, 0.0) + TRACK * max(0, used.get(slot, 0) - 1)
+        x += 2 * half[slot] + gutter + words.get(slot, 0.0) + beside * max(0, used.get(slot, 0) - 1)
     return borders

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..layout.curves import Curve, Point, ports, right_angled, rounded, upwards
-from ..layout.wires import TRACK, Wire, tracks
+from ..layout.wires import Wire, tracks
 from ..looks.marks import lag_text
 from ..text.labels import Line, width
 from ..views.figure import Edge, Figure
 from .blocks import Block, Blocks
-from .cell import Inside, Size
+from .cell import ENTRY, Inside, Size
 
 BESIDE = 15.0  # from a slot to the first line that runs up or down beside it
 OVER = 16.0  # from the tops of the cells to the first line that runs above them
@@ -37,17 +37,33 @@ class Trunk:
     way: Way
     lane: int = 0
 
+    @property
+    def is_loop(self) -> bool:
+        return self.edge.lag != 0 and self.lane != 0
+
+    @property
+    def strand(self) -> str:
+        """All that shares one line up or down: the loops of a state, or all else that becomes of a result."""
+        return f"{self.edge.source} again" if self.is_loop else self.edge.source
+
+    @property
+    def leaves(self) -> int:
+        """1 if it leaves its node above what goes straight on, -1 below that, as loops do."""
+        return (self.lane > 0) - (self.lane < 0) if self.is_loop else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Routed:
     """heights: at which it runs from side to side; between them it runs up or down in these gutters (number k is to
-    the right of slot k). start, end: the sides of source and target (-1 left, 1 right, 0 the top of a gap)."""
+    the right of slot k). start, end: the sides of source and target (-1 left, 1 right, 0 the top of a gap).
+    aside: how far above the middle of its node it leaves."""
 
     trunk: Trunk
     heights: tuple[float, ...]
     gutters: tuple[int, ...]
     start: int
     end: int
+    aside: float = 0.0
 
 
 def trunks(figure: Figure, cut: Blocks, inside: Mapping[int, Inside]) -> list[Trunk]:
@@ -77,7 +93,8 @@ def trunks(figure: Figure, cut: Blocks, inside: Mapping[int, Inside]) -> list[Tr
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What stands where. low: the lowest y of each block. y: of every node. top: of all blocks."""
+    """What stands where. low: the lowest y of each block. y: of every node. top: of all blocks. apart: how far lines
+    that run beside each other are."""
 
     cut: Blocks
     inside: Mapping[int, Inside]
@@ -87,12 +104,32 @@ class Frame:
     y: Mapping[str, float]
     top: float
     pad: float
+    apart: float
 
     def routed(self, wires: Sequence[Trunk]) -> list[Routed]:
         """Every trunk but those of leaves, which stand right below."""
         walls = self._walls()
         level: dict[str, int] = {}
-        return [self._route(w, walls, level) for w in wires if not (w.source is None and w.way != "side")]
+        aside = self._aside(wires)
+        return [
+            self._route(w, walls, level, aside.get((w.edge.source, w.leaves), 0.0))
+            for w in wires
+            if not (w.source is None and w.way != "side")
+        ]
+
+    def _aside(self, wires: Sequence[Trunk]) -> dict[tuple[str, int], float]:
+        """How far above the middle of their node its loops leave it, so that one sees how many lines do."""
+        ways: dict[str, set[int]] = defaultdict(set)
+        for w in wires:
+            if w.source is not None and w.source.gap is None:
+                ways[w.edge.source].add(w.leaves)
+        found: dict[tuple[str, int], float] = {}
+        for v, leaving in ways.items():
+            order = sorted(leaving)
+            straight = order.index(0) if 0 in leaving else (len(order) - 1) / 2
+            step = min(ENTRY, 0.35 * self.sizes[v][1])
+            found |= {(v, way): (k - straight) * step for k, way in enumerate(order)}
+        return found
 
     def _walls(self) -> dict[int, list[tuple[float, float]]]:
         """For each slot what stands in the way there."""
@@ -107,7 +144,9 @@ class Frame:
     def _around(self, v: str) -> tuple[float, float]:
         return self.y[v] - self.sizes[v][1] / 2 - 4, self.y[v] + self.sizes[v][1] / 2 + 4
 
-    def _route(self, w: Trunk, walls: Mapping[int, list[tuple[float, float]]], level: dict[str, int]) -> Routed:
+    def _route(
+        self, w: Trunk, walls: Mapping[int, list[tuple[float, float]]], level: dict[str, int], aside: float
+    ) -> Routed:
         e, source, target = w.edge, w.source, w.target
         ahead = self._slot(w) < target.slot
         start_side, end_side = self._sides(w, ahead)
@@ -121,10 +160,10 @@ class Frame:
             end = start
         if w.lane:
             own = self.low[id(target)] if w.lane < 0 else self.high[id(target)]
-            along = own + (LANE + TRACK * (abs(w.lane) - 1)) * (1 if w.lane > 0 else -1)
+            along = own + (LANE + self.apart * (abs(w.lane) - 1)) * (1 if w.lane > 0 else -1)
             if w.way == "below":
                 return Routed(w, (start, along), (out,), start_side, 0)
-            return Routed(w, (start, along, end), (out, into), start_side, end_side)
+            return Routed(w, (start + aside, along, end), (out, into), start_side, end_side, aside)
         passed = range(min(out, into) + 1, max(out, into) + 1)
         free = [all(not (a < h < b) for slot in passed for a, b in walls[slot]) for h in (start, end)]
         if free[0] and abs(start - end) < 0.5:
@@ -133,7 +172,7 @@ class Frame:
             return Routed(w, (start, end), (into,), start_side, end_side)
         if free[1] and (source is None or source.gap is None):
             return Routed(w, (start, end), (out,), start_side, end_side)
-        over = self.top + OVER + TRACK * level.setdefault(e.source, len(level))
+        over = self.top + OVER + self.apart * level.setdefault(e.source, len(level))
         heights, gutters = [over], []
         if source is None or source.gap is None:
             heights, gutters = [start, *heights], [out]
@@ -171,37 +210,40 @@ class Frame:
 
 
 def tracks_of(routed: Sequence[Routed]) -> dict[tuple[int, str], int]:
-    """For each gutter and each tensor that runs up or down in it: which track, counted from the left. Those of loops
-    stand next to their own cells."""
+    """For each gutter and each strand that runs up or down in it: which track, counted from the left, or from the cells
+    where all are to the right of it. Those of loops stand next to their own cells."""
     segments = []
     for r in routed:
         for k, gutter in enumerate(r.gutters):
             a, b = r.heights[k], r.heights[k + 1]
-            segments.append(Wire(r.trunk.edge, 1, a, b, "side", "side", (gutter,), False))
+            own = replace(r.trunk.edge, source=r.trunk.strand)
+            segments.append(Wire(own, 1, a, b, "side", "side", (gutter,), False))
     side, least_crossings = sides_of_loops(routed), tracks(segments)
     found: dict[tuple[int, str], int] = {}
     count: dict[int, int] = defaultdict(int)
-    for key in sorted(least_crossings, key=lambda key: (side.get(key, 0), least_crossings[key])):
+    for key in sorted(
+        least_crossings, key=lambda key: (side.get(key, 0) * (1 if key[0] >= 0 else -1), least_crossings[key])
+    ):
         found[key] = count[key[0]]
         count[key[0]] += 1
     return found
 
 
 def sides_of_loops(routed: Sequence[Routed]) -> dict[tuple[int, str], int]:
-    """Of each gutter and tensor where a loop runs up or down: -1 if its cell is to the left of the gutter, else 1."""
-    loops = [r for r in routed if r.trunk.edge.lag and r.trunk.lane]
-    return {(k, r.trunk.edge.source): -1 if k == r.trunk.target.slot else 1 for r in loops for k in r.gutters}
+    """Of each gutter and strand where a loop runs up or down: -1 if its cell is to the left of the gutter, else 1."""
+    loops = [r for r in routed if r.trunk.is_loop]
+    return {(k, r.trunk.strand): -1 if k == r.trunk.target.slot else 1 for r in loops for k in r.gutters}
 
 
 def worded(routed: Sequence[Routed]) -> set[int]:
     """The gutters in which words stand beside loops, each where it begins."""
-    return {r.gutters[0] for r in routed if r.trunk.edge.lag and r.trunk.lane}
+    return {r.gutters[0] for r in routed if r.trunk.is_loop}
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Where everything stands. left: of each block. borders: the left and the right of each slot. side: see
-    sides_of_loops. words: how much room there is in a gutter for words beside loops."""
+    sides_of_loops. words: how much room there is in a gutter for words beside loops. apart: see Frame."""
 
     at: Mapping[str, Point]
     left: Mapping[int, float]
@@ -209,13 +251,17 @@ class Page:
     track: Mapping[tuple[int, str], int]
     side: Mapping[tuple[int, str], int]
     words: Mapping[int, float]
+    apart: float
 
-    def gutter(self, k: int, v: str) -> float:
-        """The x of the track in gutter k that belongs to a node."""
+    def gutter(self, k: int, strand: str) -> float:
+        """The x of the track in gutter k that belongs to a strand."""
+        side = self.side.get((k, strand), 0)
+        words = self.words.get(k, 0.0)
         if k < 0:
-            return self.borders[0][0] - BESIDE - TRACK * self.track[k, v]
-        beyond_words = self.words.get(k, 0.0) if self.side.get((k, v)) == 1 else 0.0
-        return self.borders[k][1] + BESIDE + TRACK * self.track[k, v] + beyond_words
+            return self.borders[0][0] - BESIDE - self.apart * self.track[k, strand] - (words if side == 0 else 0.0)
+        is_after_loops = side == 0 and -1 in {of for (at, _), of in self.side.items() if at == k}
+        beyond_words = words if side == 1 or is_after_loops else 0.0
+        return self.borders[k][1] + BESIDE + self.apart * self.track[k, strand] + beyond_words
 
     def beside_loops(self, k: int, start: int) -> float:
         """The x of the last loop in gutter k before the room for words. start: see Routed."""
@@ -272,7 +318,7 @@ def _entries(
     used: dict[tuple[int, float], int] = defaultdict(int)
     for v, coming in comers.items():
         coming.sort(key=lambda item: item[0])
-        block, (x, y), (wide, high) = frame.cut.of[v], page.at[v], frame.sizes[v]
+        block, (x, _), (wide, _) = frame.cut.of[v], page.at[v], frame.sizes[v]
         if block.gap is not None:
             found |= {e: (from_x, None) for from_x, e in coming}
         elif v in frame.inside[id(block)].clear:
@@ -281,12 +327,10 @@ def _entries(
         else:
             channel = page.left[id(block)] + frame.inside[id(block)].channel[v]
             beside = min(5.0, 15.0 / len(coming))  # many are nearer to each other than to the nodes there
-            for k, (_, e) in enumerate(coming):
+            base = frame.low[id(block)] + frame.pad
+            for (_, e), side in zip(coming, frame.inside[id(block)].sides[v], strict=True):
                 column = id(block), round(channel, 1)
-                found[e] = (
-                    channel - _onward(block) * beside * used[column],
-                    y - high / 2 + min(high / 4, 9.0) * (k + 1) / len(coming),
-                )
+                found[e] = channel - _onward(block) * beside * used[column], base + side
                 used[column] += 1
     return found
 
@@ -303,10 +347,12 @@ def _trunk_line(r: Routed, frame: Frame, page: Page, entry: Mapping[Edge, tuple[
         corners = [(x + r.start * wide / 2, r.heights[0])] if r.start else [(x, y + high / 2), (x, r.heights[0])]
     else:
         out = _moved(frame.inside[id(source)].out[e.source], source, frame, page)
-        begin = [*out.points[:-1], out.tip]
-        corners = [out.tip]
+        begin = [(x, y + r.aside) for x, y in (*out.points[:-1], out.tip)]
+        if r.aside:  # from within the node, since an ellipse is not as wide there as in the middle
+            begin[0] = (0.6 * begin[0][0] + 0.4 * page.at[e.source][0], begin[0][1])
+        corners = begin[-1:]
     for k, gutter in enumerate(r.gutters):
-        x = page.gutter(gutter, e.source)
+        x = page.gutter(gutter, r.trunk.strand)
         corners += [(x, r.heights[k]), (x, r.heights[k + 1])]
     if target.gap is not None:
         x, y = page.at[e.target]
