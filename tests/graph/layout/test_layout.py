@@ -394,6 +394,15 @@ def test_a_number_on_a_branch_stands_clear_of_the_broad_line_it_comes_from():
     assert -60 < at[1] <= -9 - 4
 
 
+def test_a_number_stands_where_its_line_is_not_that_of_another_number_too():
+    one = right_angled([(0, 0), (400, 0), (400, -30), (520, -30)])
+    other = right_angled([(0, 0), (400, 0), (400, 60), (520, 60)])
+    grey = right_angled([(300, -20), (520, -20)])  # it has no number, and is covered sooner
+    (x, y), *_ = spots([one, other, grey], [(60.0, 18.0), (60.0, 18.0), None], [])
+    assert x >= 400
+    assert y < 0
+
+
 def test_a_constant_that_only_a_fall_uses_stands_beside_its_use():
     sizes = dict.fromkeys("abcdkt", (10.0, 10.0))
     links = [("a", "b"), ("b", "c"), ("c", "t"), ("t", "d"), ("k", "d")]

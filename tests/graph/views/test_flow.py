@@ -15,6 +15,7 @@ from tinygrad_rnn import nn
 from tinygrad_rnn.graph import VIEWS, draw
 from tinygrad_rnn.graph.layout.columns import columns
 from tinygrad_rnn.graph.looks.flow_look import WIDEST, current_text, share_text, stroke
+from tinygrad_rnn.graph.looks.overlay import FADED
 from tinygrad_rnn.graph.looks.style import LOOKS, kind_of
 from tinygrad_rnn.graph.text.labels import visible
 from tinygrad_rnn.graph.views.figure import ancestors
@@ -353,6 +354,61 @@ def test_numbers_leave_the_heads_of_arrows_free(kind, view):
         assert len(heads) >= len(captions) >= 3
         for (left, low, right, high), (x0, y0) in itertools.product(captions.values(), heads):
             assert not (left < x0 < right and low < y0 < high)
+
+
+def gru_of_separate_weights(steps=6):
+    """Of matrices, a readout and a loss at every step: many arrows are short, and many numbers have two parts."""
+    rng = np.random.default_rng(0)
+    w = {k: tg.Tensor(rng.normal(0, 0.4, (6, 6)), True, k) for k in ("Wz", "Wr", "Wn", "Uz", "Ur", "Un", "V")}
+    h, losses = tg.Tensor(np.zeros(6), name="h0"), []
+    for _, x in tg.steps(rng.normal(size=(steps, 6))):
+        x = tg.Tensor(x, name="x")
+        z = (w["Wz"] @ x + w["Uz"] @ h).sigmoid().named("z")
+        r = (w["Wr"] @ x + w["Ur"] @ h).sigmoid().named("r")
+        n = (w["Wn"] @ x + w["Un"] @ (r * h)).tanh().named("n")
+        h = ((1 - z) * n + z * h).named("h")
+        y = (w["V"] @ h).named("y")
+        losses.append(((y - x) ** 2).sum().named("loss"))
+    return losses
+
+
+def sums(kind, **options):
+    xs = np.random.default_rng(1).normal(size=(5, 1, 2))
+    return [(getattr(nn, kind)(2, 4, rng=0, **options)(xs)[0] ** 2.0).sum()]
+
+
+@pytest.mark.parametrize("view", ["cells", "rolled"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        gru_of_separate_weights,
+        *(lambda kind=kind: sums(kind) for kind in ("RNN", "LSTM", "GRU")),
+        lambda: sums("LSTM", num_layers=2),
+        lambda: sums("GRU", bidirectional=True),
+    ],
+    ids=["own GRU", "RNN", "LSTM", "GRU", "two layers", "bidirectional"],
+)
+def test_numbers_in_cells_stand_clear_of_nodes_and_each_other_and_show_the_whole_arrow_of_their_line(make, view):
+    losses = make()
+    recurrent = [t for t in ancestors(losses) if t.primitive is None and (t.name or "").startswith(("U", "weight_hh"))]
+    assert recurrent
+    for source in recurrent:
+        text = draw(losses, view, flow_to=source).dot
+        captions, nodes = (dict(borders(text, what)) for what in (r"caption\d+", r"(?!legend|caption|boundary)\w+"))
+        for caption, border in captions.items():
+            for other, beside in [*captions.items(), *nodes.items()]:
+                assert other == caption or covered(border, beside) == 0, (caption, other)
+        for (left, low, right, high), (x, y) in itertools.product(captions.values(), whole_arrows(text)):
+            assert not (left < x < right and low < y < high)
+
+
+def whole_arrows(text):
+    """Points along the head of every arrow that flow comes through."""
+    for look in re.findall(r"^\t*(?!legend)\w+ -> (.*)", text, re.M):
+        pos = re.search(r'\bpos="e,([^"]+)"', look)
+        if pos and FADED not in look:
+            tip, *_, base = (np.array([float(v) for v in point.split(",")]) for point in pos[1].split())
+            yield from (base + share * (tip - base) for share in (0.0, 0.5, 1.0))
 
 
 @pytest.mark.parametrize("name", ['<b>"w"</b>', "\\N & ]]> \n", "w" * 300, "\u202ew\0", "–"])

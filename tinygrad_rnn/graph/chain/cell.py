@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..layout.curves import Curve, Point, right_angled, rounded, upwards
-from ..layout.rows import Layout, Link, layout, stretched
+from ..layout.rows import LINE_GAP, ROW_GAP, Layout, Link, layout, stretched
 from ..layout.states import shortest_chain
 from ..looks.overlay import Room
 from .blocks import INITIAL, Use
@@ -96,10 +96,11 @@ def arrange(
     side = {v: (v in upper) - (v in lower or v in grounded) for v in sizes}
     # Older nodes above younger ones, where nothing else decides.
     runs = [list(entry.values()), list(reversed(nodes)), list(leave.values())]
-    drawn = layout(runs, sizes, every, stacks, side)
     room = room or Room()
+    drawn = layout(runs, sizes, every, stacks, side, room=max(0.0, room.within[1] / room.sideways - LINE_GAP))
     inner = {drawn.row[v] for v in nodes}  # what leads to or from the border has room beyond it
-    between = [room.lines / 2 if {k, k + 1} <= inner else 0.0 for k in range(len(drawn.rows))]
+    more = max(room.lines / 2, room.within[0] - ROW_GAP)
+    between = [more if {k, k + 1} <= inner else 0.0 for k in range(len(drawn.rows))]
     for k, fanned in _fanned(every, drawn, stacks).items():
         between[k] += room.lanes * (fanned - 1)
     drawn = stretched(drawn, between, room.sideways)

@@ -17,7 +17,7 @@ from ..views.figure import Figure, Node
 from .blocks import Block, Blocks, blocks
 from .cell import Inside, Size
 from .insides import insides, words_above
-from .trunks import Frame, Page, Trunk, lines, sides_of_loops, tracks_of, trunks, worded
+from .trunks import BESIDE, Frame, Page, Trunk, lines, sides_of_loops, tracks_of, trunks, worded
 
 PAD = 16.0  # between the nodes and the border of a cell, above and below
 GUTTER = 44.0  # between slots
@@ -25,6 +25,7 @@ LEAF_GAP = 10.0  # between leaves beside each other
 STRIP = 26.0  # from a cell to the leaves below it
 ROW_SPACE = 26.0  # between layers
 STACK_GAP = 14.0  # between initial states
+FROM_LOOP = BESIDE + 10.0  # from a cell to a number on a line that leads on beside a loop
 
 
 def place_cells(
@@ -61,7 +62,11 @@ def place_cells(
     routed = frame.routed(wires)
     track = tracks_of(routed)
     words = dict.fromkeys(worded(routed), room.loops)
-    borders = _borders(cut, inside, strips, sizes, track, GUTTER + room.columns / 2, words, beside)
+    side = sides_of_loops(routed)
+    gutter = max(GUTTER + room.columns / 2, room.numbers)
+    looped = {k: max(0.0, room.numbers + FROM_LOOP - gutter) for k, _ in side}
+    beyond = {k: words.get(k, 0.0) + looped.get(k, 0.0) for k in range(cut.slots)}
+    borders = _borders(cut, inside, strips, sizes, track, gutter, beyond, beside)
     at: dict[str, Point] = {}
     left: dict[int, float] = {}
     for b in cut.all:
@@ -74,7 +79,7 @@ def place_cells(
             at |= {v: (left[id(b)] + px, y[v]) for v, (px, _) in inside[id(b)].at.items()}
         at |= {v: (left[id(b)] + px, y[v]) for v, px in strips[id(b)].items()}
     at |= {v: (sum(borders[slot]) / 2, y[v]) for slot, inner in cut.loose.items() for v in inner}
-    page = Page(at, left, borders, track, sides_of_loops(routed), words, beside)
+    page = Page(at, left, borders, track, side, words, beside)
     drawn = lines(figure, frame, wires, routed, page)
     boxes = tuple(
         _box(b, left[id(b)], inside[id(b)].width, low[id(b)], high[id(b)], figure) for b in cut.all if bordered[id(b)]
@@ -225,10 +230,10 @@ def _borders(
     sizes: Mapping[str, Size],
     track: Mapping[tuple[int, str], int],
     gutter: float,
-    words: Mapping[int, float],
+    more: Mapping[int, float],
     beside: float,
 ) -> list[tuple[float, float]]:
-    """The left and the right of every slot. beside: from line to line in a gutter."""
+    """The left and the right of every slot. more: room in a gutter. beside: from line to line there."""
     used: dict[int, int] = defaultdict(int)
     for (between, _), k in track.items():
         used[between] = max(used[between], k + 1)
@@ -242,5 +247,5 @@ def _borders(
     borders, x = [], 0.0
     for slot in range(cut.slots):
         borders.append((x, x + 2 * half[slot]))
-        x += 2 * half[slot] + gutter + words.get(slot, 0.0) + beside * max(0, used.get(slot, 0) - 1)
+        x += 2 * half[slot] + gutter + more.get(slot, 0.0) + beside * max(0, used.get(slot, 0) - 1)
     return borders

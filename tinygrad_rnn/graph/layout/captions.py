@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from .curves import ARROW, Curve, Point
 
@@ -15,7 +15,9 @@ Place = tuple[int, int]
 TILE = 48.0  # of the grid by which neighbours are found
 STEP = 5.0  # between the places on a curve that are tried
 MOST = 400  # of them on one piece of a curve: a line over hundreds of steps needs no more
-ON_NODE, ON_NUMBER, ON_CURVE = 1000.0, 400.0, 3.0  # what they cost, against at most 1 for standing off the middle
+# What it costs to stand on these, against at most 1 for standing off the middle.
+ON_NODE, ON_NUMBER, ON_CURVE, ON_BARE = 1000.0, 400.0, 3.0, 1.0
+ON_SHARED = 12.0  # where another curve with a number runs in the same place, one cannot tell whose this one is
 NO_CURVE = -1
 CLEAR = 2.0  # between a number and what is beside it
 HEAD = 5  # so many points of another curve an arrow counts as, that of the number's own curve too
@@ -41,6 +43,7 @@ def spots(
     for curve in curves:
         x, y = (curve.points[-1][0] + curve.tip[0]) / 2, (curve.points[-1][1] + curve.tip[1]) / 2
         lines[math.floor(x / TILE), math.floor(y / TILE)] += [(x, y, NO_CURVE)] * HEAD
+    bare = {k for k, size in enumerate(sizes) if size is None}
     numbers: dict[Place, list[Rectangle]] = defaultdict(list)
     found: list[Point | None] = [None] * len(curves)
     # The shortest curves have the least choice.
@@ -51,7 +54,7 @@ def spots(
         for off, at in _candidates(points[k]):
             if off >= best:
                 break  # no place further from the middle can be better
-            cost = _cost(k, at, off, size, busy, numbers, lines, best)
+            cost = _cost(k, at, off, size, busy, numbers, lines, bare, best)
             if cost < best:
                 best, found[k] = cost, at
         border = _around(found[k] or points[k][0], size)
@@ -77,7 +80,7 @@ def _points(curve: Curve) -> list[Point]:
 def _candidates(points: Sequence[Point]) -> list[tuple[float, Point]]:
     """How far off the middle, from 0 to 1, and where; the nearest first. The arrow counts as part of the line."""
     last = len(points) - 1 + ARROW / STEP
-    stride = max(1, len(points) // 40)
+    stride = max(1, len(points) // 160)
     return sorted((abs(2 * j / last - 1), points[j]) for j in range(0, len(points), stride))
 
 
@@ -89,10 +92,11 @@ def _cost(
     busy: dict[Place, list[Rectangle]],
     numbers: dict[Place, list[Rectangle]],
     lines: dict[Place, list[tuple[float, float, int]]],
+    bare: Set[int],
     enough: float,
 ) -> float:
-    """How bad a place is. enough: from which it does not matter how much worse."""
-    border = _around(at, size)
+    """How bad a place is. bare: the curves without a number. enough: from which it does not matter how much worse."""
+    border, shared = _around(at, size), False
     for tile in _tiles(border):
         for other in busy.get(tile, ()):
             off += ON_NODE * _overlap(border, other)
@@ -104,8 +108,9 @@ def _cost(
             break
         for x, y, curve in lines.get(tile, ()):
             if curve != k and left < x < right and low < y < high:
-                off += ON_CURVE
-    return off
+                off += ON_CURVE if curve not in bare else ON_BARE
+                shared = shared or (curve not in bare and abs(x - at[0]) + abs(y - at[1]) < STEP / 2 + 1)
+    return off + ON_SHARED * shared
 
 
 def _around(at: Point, size: tuple[float, float]) -> Rectangle:

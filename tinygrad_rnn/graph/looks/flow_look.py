@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ...trace import Boundary, magnitude, power_of_ten
 from ..text.labels import Line, visible
-from ..views.figure import Edge, Node
+from ..views.figure import Edge, Figure, Node
 from ..views.flow import Current, Currents
-from .overlay import BLUE, DARK_BLUE, DARK_ORANGE, FADED_STROKE, ORANGE, Overlay, Room, Sample, Stroke
+from .overlay import (
+    BLUE,
+    DARK_BLUE,
+    DARK_ORANGE,
+    FADED_STROKE,
+    ORANGE,
+    Overlay,
+    Room,
+    Sample,
+    Stroke,
+    caption_size,
+)
 
 WIDEST = 8.0  # points, of 100 %
 NARROWEST = 1.4
@@ -20,6 +33,7 @@ ROOMS = {
     "cells": Room(columns=44.0, lines=116.0, below=20.0, sideways=1.4, lanes=WIDEST + 2.0),
     "rolled": Room(columns=44.0, lines=120.0, below=20.0, loops=0.0, sideways=1.15, lanes=WIDEST + 2.0),
 }  # else ROOM
+ENDS = 22.0  # of a line beyond its number: where it begins, and its arrow
 
 
 def share_text(share: float, log10: float = -math.inf) -> str:
@@ -88,8 +102,9 @@ def overlay(found: Currents) -> Overlay:
     figure, flow = found.figure, found.flow
     met = {v for e, c in zip(figure.edges, found.edges, strict=True) if c is not None for v in (e.source, e.target)}
     met |= found.begins.keys()
+    strokes = tuple(map(stroke, found.edges, map(_crossings, figure.edges)))
     return Overlay(
-        strokes=tuple(map(stroke, found.edges, map(_crossings, figure.edges))),
+        strokes=strokes,
         faded=frozenset(n.id for n in figure.nodes if n.id not in met and n.index != flow.source_index),
         standing_out=_sources(found),
         inside={
@@ -100,7 +115,23 @@ def overlay(found: Currents) -> Overlay:
         boundaries={b.after: _boundary(b) for b in flow.boundaries},
         samples=_samples(found),
         notes=_notes(found),
-        room=ROOMS.get(figure.view, ROOM),
+        room=_room(figure, strokes),
+    )
+
+
+def _room(figure: Figure, strokes: Sequence[Stroke]) -> Room:
+    """Room for the largest of the numbers: between nodes of a cell beside each other and above each other, and between
+    cells."""
+    if figure.view not in ROOMS:
+        return ROOM
+    room, nodes = ROOMS[figure.view], {n.id: n for n in figure.nodes}
+    sizes = {e: caption_size(s.caption) for e, s in zip(figure.edges, strokes, strict=True) if s.caption}
+    inside = [(0.0, 0.0), *(at for e, at in sizes.items() if not e.crossing and nodes[e.source].kind == "operation")]
+    wide, high = (max(along) + ENDS for along in zip(*inside, strict=True))
+    return replace(
+        room,
+        within=(wide, high),
+        numbers=max((wide for wide, _ in sizes.values()), default=0.0),
     )
 
 

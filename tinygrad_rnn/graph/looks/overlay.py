@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..text.labels import Line
+from ..text.labels import Line, height, width
 
 BLUE, ORANGE = "#0072B2", "#E69F00"  # of Okabe and Ito (2008)
 DARK_BLUE, DARK_ORANGE = "#00507D", "#805800"  # the same for text, dark enough to read on white
@@ -37,7 +37,9 @@ class Sample:
 class Room:
     """More room than a figure without captions needs: points between rows, between columns, between the nodes of a line
     on which a state runs, and to what is drawn below; beside a loop, for words; how many times as far nodes are
-    apart sideways; and from line to line where several leave one node, more than the widest of them."""
+    apart sideways; from line to line where several leave one node, more than the widest of them; how far nodes
+    of a cell that stand beside each other, and above each other, are apart at least; and for the widest of the numbers
+    that are to stand between cells."""
 
     rows: float = 0.0
     columns: float = 0.0
@@ -46,6 +48,8 @@ class Room:
     loops: float = 90.0
     sideways: float = 1.0
     lanes: float = 6.0
+    within: tuple[float, float] = (0.0, 0.0)
+    numbers: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,11 @@ class Overlay:
     notes: tuple[str, ...] = ()
     room: Room = field(default_factory=Room)
     longest_note: str = ""
+
+
+def caption_size(caption: tuple[Line, ...]) -> tuple[float, float]:
+    """Width and height of what stands on an edge."""
+    return max(map(width, caption)) + 4, sum(map(height, caption)) - 1
 
 
 FADED_STROKE = Stroke(FADED, 1.0)

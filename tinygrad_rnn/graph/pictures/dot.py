@@ -20,7 +20,7 @@ from ..layout.placement import Placement, place
 from ..looks.contents import Contents
 from ..looks.legend import kinds, notes
 from ..looks.marks import cell_lines, cell_size, lag_text
-from ..looks.overlay import FADED, FADED_TEXT, Overlay, Room, Stroke
+from ..looks.overlay import FADED, FADED_TEXT, Overlay, Room, Stroke, caption_size
 from ..looks.style import BLACK, GREY, LEAF_NAMES, SHOWN, Style, attributes, kind_of, lines, size
 from ..text.labels import Line, Row, height, html_label, width
 from ..views.figure import Edge, Figure, Node
@@ -194,7 +194,7 @@ def _spline(curve: Curve) -> str:
 
 
 def _draw_captions(g: Any, placed: Placement, overlay: Overlay) -> None:
-    sizes = [_caption_size(stroke.caption) if stroke.caption else None for stroke in overlay.strokes]
+    sizes = [caption_size(stroke.caption) if stroke.caption else None for stroke in overlay.strokes]
     taken: list[Rectangle] = []
     for v, (x, y) in placed.at.items():
         wide, high = placed.sizes[v]
@@ -204,13 +204,9 @@ def _draw_captions(g: Any, placed: Placement, overlay: Overlay) -> None:
             _draw_caption(g, f"caption{k}", stroke.caption, at)
 
 
-def _caption_size(caption: tuple[Line, ...]) -> tuple[float, float]:
-    return max(map(width, caption)) + 4, sum(map(height, caption)) - 1
-
-
 def _draw_caption(g: Any, id: str, caption: tuple[Line, ...], at: tuple[float, float]) -> None:
     look = {"shape": "box", "style": "rounded,filled", "fillcolor": "white", "color": "white", "penwidth": "0"}
-    g.node(id, html_label(caption), **look, **_geometry(*at, *_caption_size(caption)))
+    g.node(id, html_label(caption), **look, **_geometry(*at, *caption_size(caption)))
 
 
 def _draw_boundaries(
@@ -222,7 +218,7 @@ def _draw_boundaries(
         last = gaps[cut[k].gap].last if cut[k].gap in gaps else cut[k].step
         caption = overlay.boundaries.get(last) if last is not None else None
         if caption:
-            _, high = _caption_size(caption)
+            _, high = caption_size(caption)
             x, y = (placed.borders[k][1] + placed.borders[k + 1][0]) / 2, placed.low - 8 - high / 2
             _draw_caption(g, f"boundary{k}", caption, (x, y))
             low = min(low, y - high / 2)
