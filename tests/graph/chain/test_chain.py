@@ -308,6 +308,37 @@ def test_the_arrow_of_a_weight_and_that_of_a_loop_that_end_at_the_same_side_are_
     assert min(heights) > 8  # as broad as the head of the arrow of a loop
 
 
+def lstm_of_separate_weights():
+    """Each gate reads [x, h] by a matrix of its own."""
+    rng = np.random.default_rng(0)
+    w = {k: tg.Tensor(rng.normal(0, 0.3, (3, 5)), True, f"W{k}") for k in "figo"}
+    b = tg.Tensor(np.ones(3), True, "b")
+    h, c = tg.Tensor(np.zeros(3), name="h0"), tg.Tensor(np.zeros(3), name="c0")
+    for _, x in tg.steps(rng.normal(size=(4, 2))):
+        z = tg.concatenate([tg.Tensor(x, name="x"), h])
+        f, i = (w["f"] @ z + b).sigmoid().named("f"), (w["i"] @ z).sigmoid().named("i")
+        g, o = (w["g"] @ z).tanh().named("g"), (w["o"] @ z).sigmoid().named("o")
+        c = (f * c + i * g).named("c")
+        h = (o * c.tanh()).named("h")
+    return (h * h).sum().named("loss")
+
+
+@pytest.mark.parametrize("flow", [False, True])
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_lines_of_weights_that_feed_a_gate_each_are_apart_and_do_not_cross(view, flow):
+    fig = VIEWS[view]([lstm_of_separate_weights()])
+    place = placed(fig, ROOMS[view] if flow else None)
+    kind = {n.id: n.kind for n in fig.nodes}
+    rising = [
+        points(curve)
+        for e, curve in zip(fig.edges, place.curves, strict=True)
+        if kind[e.source] == "parameter" and e.target in {v for box in place.boxes for v in box.nodes}
+    ]
+    assert len(rising) >= 4
+    for one, other in combinations(rising, 2):
+        assert np.hypot(*(one[:, None] - other[None]).transpose(2, 0, 1)).min() > 4
+
+
 def hanging_below(place, source):
     return {v for v, (x, _) in place.at.items() if abs(x - place.at[source][0]) < 0.01}
 

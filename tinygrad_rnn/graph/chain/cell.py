@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ..layout.curves import Curve, Point, right_angled, rounded, upwards
 from ..layout.rows import LINE_GAP, ROW_GAP, Layout, Link, layout, stretched
 from ..layout.states import shortest_chain
+from ..layout.wires import TRACK
 from ..looks.overlay import Room
 from .blocks import INITIAL, Use
 
@@ -103,6 +104,9 @@ def arrange(
     between = [more if {k, k + 1} <= inner else 0.0 for k in range(len(drawn.rows))]
     for k, fanned in _fanned(every, drawn, stacks).items():
         between[k] += room.lanes * (fanned - 1)
+    for k, rising in _rising(drawn, _heights(drawn, sizes, upper, lower), from_below or {}).items():
+        if k > 0:
+            between[k - 1] += max(TRACK, room.lanes) * (rising - 1)
     drawn = stretched(drawn, between, room.sideways)
     y = _heights(drawn, sizes, upper, lower)
     low = min((y[v] - sizes[v][0] / 2 for v in nodes), default=0.0)
@@ -206,6 +210,18 @@ def _fanned(links: Sequence[Link], drawn: Layout, stacks: Sequence[Sequence[str]
     for u, count in beside.items():
         if count > 1:
             found[drawn.row[u]] += count
+    return found
+
+
+def _rising(drawn: Layout, y: Mapping[str, float], from_below: Mapping[str, int]) -> dict[int, int]:
+    """By column: how many lines run up beside it, from below the cell to nodes with others below them."""
+    lowest: dict[int, float] = defaultdict(lambda: math.inf)
+    for v in from_below:
+        lowest[drawn.row[v]] = min(lowest[drawn.row[v]], y[v])
+    found: dict[int, int] = defaultdict(int)
+    for v, count in from_below.items():
+        if count and y[v] > lowest[drawn.row[v]]:
+            found[drawn.row[v]] += count
     return found
 
 

@@ -42,14 +42,16 @@ def place_cells(
     inside = insides(figure, cut, sizes, room)
     bordered = {id(b): b.gap is None and (b.step is not None or b.scope != "") for b in cut.all}
     wires = trunks(figure, cut, inside)
-    low, top = _heights(figure, cut, inside, bordered, sizes, wires, STRIP + room.below, beside)
+    turning = [len(b.below) for b in cut.all if b.gap is None and any(inside[id(b)].sides.values())]
+    strip = STRIP + room.below + beside * max(0, max(turning, default=0) - 3)  # there is room for three anyway
+    low, top = _heights(figure, cut, inside, bordered, sizes, wires, strip, beside)
     users = {e.source: e.target for e in reversed(figure.edges)}
     strips = {id(b): _strip(b, inside.get(id(b)), sizes, users) for b in cut.all}
     y = {v: low[id(b)] + PAD + py for b in cut.all if b.gap is None for v, (_, py) in inside[id(b)].at.items()}
     ground = min(low.values(), default=0.0)
     y |= {b.gap: (ground + top) / 2 for b in cut.all if b.gap is not None}
     sizes |= {b.gap: (sizes[b.gap][0], top - ground) for b in cut.all if b.gap is not None}
-    y |= _leaf_heights(cut, low, sizes, wires, STRIP + room.below, beside)
+    y |= _leaf_heights(cut, low, sizes, wires, strip, beside)
     y |= _loose_heights(figure, cut, inside, low, sizes)
     tall = {id(b): inside[id(b)].height + 2 * PAD + HEADING * bordered[id(b)] for b in cut.all if b.gap is None}
     tallest: dict[int, float] = defaultdict(float)
@@ -212,7 +214,9 @@ def _strip(b: Block, inside: Inside | None, sizes: Mapping[str, Size], users: Ma
         wanted = dict.fromkeys(b.below, sizes[b.gap][0] / 2) if b.gap is not None else {}
     else:
         wanted = {v: inside.at[users[v]][0] if users[v] in inside.clear else inside.channel[users[v]] for v in b.below}
-    order = sorted(b.below, key=lambda v: wanted[v])
+    # What goes up furthest is furthest to the left: so lines that run up beside each other do not cross.
+    up = {v: inside.at[users[v]][1] if inside is not None else 0.0 for v in b.below}
+    order = sorted(b.below, key=lambda v: (wanted[v], -up[v]))
     gaps = [(sizes[u][0] + sizes[v][0]) / 2 + LEAF_GAP for u, v in pairwise(order)]
     found = dict(zip(order, apart([wanted[v] for v in order], [1.0] * len(order), gaps), strict=True))
     if inside is None:

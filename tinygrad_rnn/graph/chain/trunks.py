@@ -274,13 +274,14 @@ def lines(figure: Figure, frame: Frame, wires: Sequence[Trunk], routed: Sequence
     """One curve for each edge, in their order."""
     way_of = {r.trunk.edge: r for r in routed}
     entry = _entries(frame, wires, way_of, page)
+    turn = _turns(frame, wires, page, entry)
     found = []
     for e in figure.edges:
         block = frame.cut.of[e.target]
         if e in way_of:
             found.append(_trunk_line(way_of[e], frame, page, entry))
         elif e in entry:
-            found.append(_from_leaf(e, block, frame, page, entry[e]))
+            found.append(_from_leaf(e, block, frame, page, entry[e], turn.get((id(block), e.source), 0.0)))
         else:
             found.append(_moved(frame.inside[id(block)].lines[e.source, e.target], block, frame, page))
     return _apart(figure.edges, found)
@@ -316,7 +317,7 @@ def _entries(
             comers[w.edge.target].append((page.at[w.edge.source][0], w.edge))
     found: dict[Edge, tuple[float, float | None]] = {}
     used: dict[tuple[int, float], int] = defaultdict(int)
-    for v, coming in comers.items():
+    for v, coming in sorted(comers.items(), key=lambda item: page.at[item[0]][1]):  # the lowest is next to its column
         coming.sort(key=lambda item: item[0])
         block, (x, _), (wide, _) = frame.cut.of[v], page.at[v], frame.sizes[v]
         if block.gap is not None:
@@ -326,11 +327,11 @@ def _entries(
             found |= {e: (at, None) for (_, e), at in zip(coming, xs, strict=True)}
         else:
             channel = page.left[id(block)] + frame.inside[id(block)].channel[v]
-            beside = min(5.0, 15.0 / len(coming))  # many are nearer to each other than to the nodes there
             base = frame.low[id(block)] + frame.pad
-            for (_, e), side in zip(coming, frame.inside[id(block)].sides[v], strict=True):
+            last_first = coming[:: -_onward(block)]
+            for (_, e), side in zip(last_first, frame.inside[id(block)].sides[v], strict=True):
                 column = id(block), round(channel, 1)
-                found[e] = channel - _onward(block) * beside * used[column], base + side
+                found[e] = channel - _onward(block) * frame.apart * used[column], base + side
                 used[column] += 1
     return found
 
@@ -393,16 +394,43 @@ def _joined(begin: Sequence[Point], curve: Curve) -> Curve:
     return Curve((*begin[:-1], *curve.points), curve.tip, curve.label)
 
 
-def _from_leaf(e: Edge, block: Block, frame: Frame, page: Page, entry: tuple[float, float | None]) -> Curve:
+def _turns(
+    frame: Frame, wires: Sequence[Trunk], page: Page, entry: Mapping[Edge, tuple[float, float | None]]
+) -> dict[tuple[int, str], float]:
+    """How far below its cell the line of each leaf turns, where one leads to the side of a node: below the loops, and
+    none where another does that it would run along."""
+    lanes: dict[int, int] = defaultdict(int)
+    going: dict[tuple[int, bool], set[str]] = defaultdict(set)
+    block_of = {id(b): b for b in frame.cut.all}
+    turning = {id(w.target) for w in wires if w.source is None and w.edge in entry and entry[w.edge][1] is not None}
+    for w in wires:
+        lanes[w.target.row] = max(lanes[w.target.row], -w.lane)
+        if w.source is None and w.edge in entry and id(w.target) in turning:
+            going[id(w.target), entry[w.edge][0] > page.at[w.edge.source][0]].add(w.edge.source)
+    first = {id(b): LANE + frame.apart * (lanes[b.row] - 1) + 7.0 if lanes[b.row] else 6.0 for b in frame.cut.all}
+    found: dict[tuple[int, str], float] = {}
+    for (block, ahead), leaves in going.items():
+        tops = [frame.y[v] + frame.sizes[v][1] / 2 for v in block_of[block].below]
+        step = min(frame.apart, (frame.low[block] - first[block] - max(tops) - 6.0) / len(leaves))
+        order = sorted(leaves, key=lambda v: page.at[v][0], reverse=not ahead)
+        found |= {(block, v): max(found.get((block, v), 0.0), first[block] + k * step) for k, v in enumerate(order)}
+    return found
+
+
+def _from_leaf(
+    e: Edge, block: Block, frame: Frame, page: Page, entry: tuple[float, float | None], below: float
+) -> Curve:
     (x, y), (at, side) = page.at[e.source], entry
     start = x, y + frame.sizes[e.source][1] / 2
     target_x, target_y = page.at[e.target]
     wide, high = frame.sizes[e.target]
     tops = [frame.y[v] + frame.sizes[v][1] / 2 for v in block.below]
     low = frame.low[id(block)]
+    turn = low - below
+    if side is None and below:
+        return right_angled([start, (x, turn), (at, turn), (at, target_y - high / 2)])
     if side is None:
         return upwards(start, max(tops), [], low, (at, target_y - high / 2))
-    turn = low - 6.0
     return right_angled([start, (x, turn), (at, turn), (at, side), (target_x - _onward(block) * wide / 2, side)])
 
 
