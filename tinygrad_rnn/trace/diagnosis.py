@@ -14,8 +14,9 @@ from ..engine.tensor import Tensor, seed_of
 from .directions import FORWARD, Key
 from .forgotten import states_not_handed_on
 from .measure import power_of_ten
-from .oversights import adds_up_numbers, warnings_about
+from .oversights import warnings_about
 from .reading import LOOP
+from .reads import adds_up_numbers
 from .recurrence import Gate, gates_of, recurrent_weights
 from .way_back import Logs, Point, Way, WayBack, way_back
 from .zeros import zeros

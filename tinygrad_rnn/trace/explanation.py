@@ -23,7 +23,7 @@ from .automaton import Paths, crosses
 from .jacobians import State, check_elements, check_no_way_round, jacobian_of_step, partial_jacobian
 from .measure import has_a_norm, is_beyond, magnitude, norms_over, percent, shares_of, spectral_norms
 from .missing import log10_of_whole
-from .oversights import last_steps, running_sums, steps_read
+from .reads import last_steps, running_sums, steps_read
 from .scaled import added, log10_norms
 from .uses import uses_of
 

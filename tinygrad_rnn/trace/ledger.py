@@ -20,8 +20,9 @@ from ..engine.sweep import describe, sweep
 from .automaton import Paths
 from .measure import has_shares, is_beyond, magnitude, norms_over, percent, shares_of, smallest
 from .missing import log10_of_whole, why_no_shares
-from .oversights import last_steps, warnings_about_lags
+from .oversights import warnings_about_lags
 from .printed import Listed
+from .reads import last_steps
 from .scaled import log10_norms
 from .uses import Step, Uses, connected, seeds_of, sweep_uses, uses_of
 

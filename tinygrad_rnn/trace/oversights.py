@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence, Set
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from ..engine.sweep import describe, sweep
+from ..engine.sweep import describe
 from ..engine.tensor import Tensor
 from .automaton import crosses
-from .directions import Edge, directions_of, led_to_by, others_than
-
-Array = npt.NDArray[Any]
-
-
-def last_steps(order: dict[int, Any]) -> dict[int, int]:
-    """For each node its own step; for one outside any step, the last of those that lead to it."""
-    last: dict[int, int] = {}
-    for index, node in order.items():
-        if node.place.step is not None:
-            last[index] = node.place.step
-        elif earlier := [last[x.index] for x in node.inputs if x.index in last]:
-            last[index] = max(earlier)
-    return last
+from .directions import directions_of, led_to_by, others_than
+from .reads import adds_up_numbers, last_steps, reading_several, readings_of, running_sums, steps_read
 
 
 def warnings_about(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str]:
@@ -72,17 +56,6 @@ def _sums_of_losses(order: dict[int, Any], losses: Sequence[Tensor]) -> list[str
     return []
 
 
-def adds_up_numbers(order: dict[int, Any], loss: Tensor) -> bool:
-    """Whether what a loss takes up from steps are single numbers, and so the losses of these steps."""
-    taken = {
-        x.index: x.size
-        for node in after_the_loop(order, loss)
-        for x in node.inputs
-        if x.index in order and x.place.step is not None
-    }
-    return bool(taken) and set(taken.values()) == {1}
-
-
 def _led_to(order: dict[int, Any]) -> list[set[int]]:
     """For each direction of time, what its states lead to."""
     directions = directions_of(order)
@@ -108,98 +81,6 @@ def lags_of_two_ends(order: dict[int, Any], losses: Sequence[Tensor]) -> list[st
                 "backward are not how far it has come."
             ]
     return []
-
-
-def running_sums(order: dict[int, Any]) -> set[Edge]:
-    """The edges by which something goes from step to step that looks like a loss to which every step adds: a number,
-    or what has no name, that nothing takes up at any step but the sum it goes into."""
-    adding = [
-        (node.index, slot, x.index)
-        for node in order.values()
-        if node.primitive is not None and node.primitive.name == "add"
-        for slot, x in enumerate(node.inputs)
-        if x.index in order and crosses(x, node) and x.shape == node.shape and (x.ndim == 0 or x.name is None)
-    ]
-    if not adding:
-        return set()
-    used = Counter(x.index for node in order.values() if node.place.step is not None for x in node.inputs)
-    return {(index, slot) for index, slot, producer in adding if used[producer] == 1}
-
-
-def reading_several(order: dict[int, Any], losses: Sequence[Tensor]) -> list[Tensor]:
-    """The losses that are made of the results of several steps."""
-    found = [loss for loss in losses if len(steps_read(order, loss)) > 1]
-    unread = edges_unread(order, found) if found else set()
-    return [loss for loss in found if len(steps_read(order, loss, unread)) > 1]
-
-
-def steps_read(order: dict[int, Any], loss: Tensor, unread: Set[Edge] = frozenset()) -> set[int]:
-    """The steps whose results a loss is made of directly, by nothing but operations outside any step.
-
-    unread: edges that do not count.
-    """
-    if loss.place.step is not None:
-        return {loss.place.step} if loss.index in order else set()
-    read = {
-        x.place.step
-        for node in after_the_loop(order, loss)
-        for slot, x in enumerate(node.inputs)
-        if x.index in order and (node.index, slot) not in unread
-    }
-    return read - {None}
-
-
-class Reading(NamedTuple):
-    """Where a loss takes up the results of a step: by which edge; None for a loss that is itself at the step."""
-
-    step: int
-    edge: Edge | None
-
-
-def readings_of(order: dict[int, Any], loss: Tensor, among: set[int]) -> list[Reading]:
-    """Those of what is among these, and so of a direction: see `led_to_by`."""
-    if loss.place.step is not None:
-        return [Reading(loss.place.step, None)] if loss.index in among else []
-    return [
-        Reading(x.place.step, (node.index, slot))
-        for node in after_the_loop(order, loss)
-        for slot, x in enumerate(node.inputs)
-        if x.index in among and x.place.step is not None
-    ]
-
-
-def after_the_loop(order: dict[int, Any], loss: Tensor) -> list[Any]:
-    """The operations outside any step by which a loss is made of the results of steps."""
-    found: dict[int, Any] = {}
-    waiting: list[Any] = [loss]
-    while waiting:
-        node = waiting.pop()
-        if node.index in order and node.index not in found and node.place.step is None:
-            found[node.index] = node
-            waiting.extend(node.inputs)
-    return list(found.values())
-
-
-def edges_unread(order: dict[int, Any], losses: Sequence[Tensor]) -> set[Edge]:
-    """The edges by which losses take up steps of which they use nothing, such as those that a slice of all outputs
-    leaves out; none, if they use nothing of any."""
-    outside = {node.index: node for loss in losses for node in after_the_loop(order, loss)}
-    taken_up = {x.index: x for node in outside.values() for x in node.inputs if x.index in order}
-    read, unread = False, set()
-
-    def note(consumer: Any, slot: int, part: Array) -> Array | None:
-        nonlocal read
-        if consumer.inputs[slot].index in outside:
-            return part
-        if part.any():
-            read = True
-        else:
-            unread.add((consumer.index, slot))
-        return None
-
-    seeds = {loss.index: np.ones(loss.shape, loss.dtype) for loss in losses if loss.index in outside}
-    sweep(dict(sorted((outside | taken_up).items())), seeds, (), dict.fromkeys(outside, note))
-    return unread if read or len(seeds) < len({loss.index for loss in losses}) else set()
 
 
 def _names_met_twice(order: dict[int, Any]) -> list[str]:

@@ -20,7 +20,8 @@ from .expression import Letter
 from .ledger import MOST_BYTES
 from .measure import norms_over, percent, shares_of
 from .missing import why_no_shares
-from .oversights import last_steps, warnings_about_lags
+from .oversights import warnings_about_lags
+from .reads import last_steps
 from .uses import Step, Uses, sweep_uses, uses_of
 
 Array = npt.NDArray[Any]

@@ -15,7 +15,7 @@ from ..engine.tensor import Tensor
 from .automaton import crosses
 from .directions import FORWARD, Edge, Key, directions_of, key_of, led_to_by, others_than
 from .measure import norms_over
-from .oversights import Reading, edges_unread, readings_of, running_sums
+from .reads import Reading, carries, edges_unread, readings_of, running_sums
 from .scaled import Scaled, added, sweep_scaled, unscaled
 
 Array = npt.NDArray[Any]
@@ -157,30 +157,7 @@ def _last_that_carries(order: dict[int, Any], readings: Sequence[tuple[Tensor, R
         x = loss if edge is None else order[edge[0]].inputs[edge[1]]
         by_step.setdefault(step, {})[x.index] = x
     steps = sorted(by_step, reverse=direction == FORWARD)
-    return next((step for step in steps if any(_carries(order, x) for x in by_step[step].values())), [*steps, -1][0])
-
-
-def _carries(order: dict[int, Any], x: Any) -> bool:
-    """Whether any gradient of a result gets to what the operations of its step make it from."""
-    inside: dict[int, Any] = {}
-    waiting, met = [x], False
-    while waiting:
-        node = waiting.pop()
-        if node.index in order and node.index not in inside and node.primitive and node.place.step == x.place.step:
-            inside[node.index] = node
-            waiting.extend(node.inputs)
-
-    def note(consumer: Any, slot: int, part: Array) -> Array | None:
-        nonlocal met
-        if consumer.inputs[slot].index in inside:
-            return part
-        met = met or bool(part.any())
-        return None
-
-    used = {y.index: y for node in inside.values() for y in node.inputs if y.index in order}
-    seed = {x.index: np.ones(x.shape, x.dtype)}
-    sweep(dict(sorted((inside | used).items())), seed, (), dict.fromkeys(inside, note))
-    return met
+    return next((step for step in steps if any(carries(order, x) for x in by_step[step].values())), [*steps, -1][0])
 
 
 def _way(
