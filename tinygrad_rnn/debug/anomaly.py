@@ -15,8 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..engine.annotate import Place
-from ..engine.decorators import F, decorated, without_parentheses
-from ..engine.observed import observing
+from ..engine.observed import observing_by_name
 from ..engine.primitives import Array, Primitive
 from ..engine.tensor import Tensor
 from . import rules
@@ -169,7 +168,7 @@ def _forward(node: Tensor, labels: Labels | None) -> Blame:
 def _backward(timeline: Timeline, position: int, made: str, labels: Labels) -> Blame:
     event = timeline[position]
     assert event.slot is not None
-    node, x = timeline.order[event.node], timeline.order[event.producer]  # type: ignore[index]
+    node, x = timeline.order[event.node], timeline.order[event.producer]  # type: ignore[index]  # an edge, which has one
     assert node.primitive is not None
     formula, line = rules.formula_of(node), line_of(node)
     cotangent, part = timeline.cotangents()[node.index], timeline.contribution(position)
@@ -284,7 +283,7 @@ def _row_of(seed: Array, ndim: int, row: int) -> Array:
     return np.array(seed.reshape((-1, *shape))[row if seed.ndim > ndim else 0])
 
 
-class detect_anomaly(observing):  # noqa: N801 - used like a function
+class detect_anomaly(observing_by_name):  # noqa: N801 - used like a function
     """``with tg.detect_anomaly():`` a NaN or an Inf in a loss or in a gradient is an error that names what made it.
 
     Named are the operation, its operands, the line of your program, scope and step. What -inf does in a mask is no
@@ -295,13 +294,7 @@ class detect_anomaly(observing):  # noqa: N801 - used like a function
 
     __slots__ = ()
 
-    def __init__(self, *given: Any) -> None:
-        if given:
-            raise without_parentheses("detect_anomaly")
-        super().__init__(Anomalies())
-
-    def __call__(self, function: F) -> F:
-        return decorated(function, "tg.detect_anomaly", detect_anomaly)
+    make = Anomalies
 
     def __exit__(self, kind: Any, error: Any, at: Any) -> None:
         super().__exit__(kind, error, at)

@@ -108,7 +108,7 @@ class Commands(ABC):
         if rest not in ("", "step", "scope", "both"):
             raise ValueError("finish, finish step, or finish scope")
         if not self._end(True):
-            self._show(self.debugger.finish(rest or "both"))  # type: ignore[arg-type]
+            self._show(self.debugger.finish(rest or "both"))  # type: ignore[arg-type]  # one of these three
 
     def do_goto(self, rest: str) -> None:
         """goto K: to the moment after event K; K is a number (0 the beginning, -1 the end), or forward, backward, end.

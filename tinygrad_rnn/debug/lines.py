@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.annotate import Place
-from ..engine.decorators import F, decorated, without_parentheses
-from ..engine.observed import Observer, observing
+from ..engine.observed import Observer, observing_by_name
 from ..engine.primitives import Primitive
 from ..engine.tensor import Tensor
 
@@ -83,7 +82,7 @@ class Lines(Observer):
         result.place = place
 
 
-class record_lines(observing):  # noqa: N801 - used like a function
+class record_lines(observing_by_name):  # noqa: N801 - used like a function
     """``with tg.record_lines():`` the line of your program that makes each operation is recorded with it.
 
     The debugger, and its break points, then know lines. Operations take about twice as long inside.
@@ -91,10 +90,4 @@ class record_lines(observing):  # noqa: N801 - used like a function
 
     __slots__ = ()
 
-    def __init__(self, *given: Any) -> None:
-        if given:
-            raise without_parentheses("record_lines")
-        super().__init__(Lines())
-
-    def __call__(self, function: F) -> F:
-        return decorated(function, "tg.record_lines", record_lines)
+    make = Lines

@@ -16,9 +16,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, final
 
-from ..engine.arguments import shortened
 from ..engine.files import check_place, write
 from ..engine.tensor import Tensor, seed_of
+from ..trace import check_source
 from .tape_data import tape_data
 
 # In the order in which they need one another.
@@ -75,10 +75,8 @@ def explore(
         if not isinstance(one, Tensor):
             raise TypeError(f"a loss is a Tensor; got {type(one).__name__}: pass the loss itself, not its .item()")
         seed_of(one, None)  # complains about a loss that is not one number, or that tracks no gradient
-    if to is not None and not isinstance(to, Tensor):
-        raise TypeError(
-            f"to= is the Tensor whose gradient is asked for, such as cell.weight_hh, not its name; got {shortened(to)}"
-        )
+    if to is not None:
+        check_source(to)
     page = Page(_html(json.dumps(tape_data(losses, to), separators=(",", ":"), allow_nan=False)))
     if path is not None:
         page.save(path)

@@ -16,7 +16,7 @@ import numpy as np
 from .arguments import own_copy
 from .derivatives import grad
 from .primitives import Array
-from .tensor import Tensor, TensorLike, constant
+from .tensor import Tensor, TensorLike, constant, holds_tensors
 
 Function = Callable[..., Tensor]
 
@@ -36,7 +36,7 @@ def gradcheck(f: Function, *inputs: TensorLike, order: int = 1, tolerance: float
     """
     if order not in (1, 2):
         raise ValueError(f"gradcheck checks gradients of order 1 or 2; got order={order!r}")
-    if any(isinstance(x, (list, tuple)) and any(isinstance(part, Tensor) for part in x) for x in inputs):
+    if any(map(holds_tensors, inputs)):
         raise TypeError("gradcheck takes its inputs one by one, not in a list: tg.gradcheck(f, x, w)")
     arrays = [own_copy(x.value if isinstance(x, Tensor) else x) for x in inputs]
     arrays = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]

@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 from . import derivatives, functions, tensor
+from .decorators import F, decorated, without_parentheses
 from .primitives import Primitive
 from .sweep import sweep
 from .tensor import Tensor
@@ -105,6 +106,22 @@ class observing:  # noqa: N801 - used like a function: `with observing(Lines()):
             _observing[:] = [one for one in _observing if one is not self]
             _install()
         self._before = None
+
+
+class observing_by_name(observing):  # noqa: N801 - the base of what users enter or decorate with
+    """What users write as ``with tg.record_lines():`` and ``@tg.record_lines()``. make: a new observer."""
+
+    __slots__ = ()
+
+    make: ClassVar[type[Observer]]
+
+    def __init__(self, *given: Any) -> None:
+        if given:
+            raise without_parentheses(type(self).__name__)
+        super().__init__(self.make())
+
+    def __call__(self, function: F) -> F:
+        return decorated(function, f"tg.{type(self).__name__}", type(self))
 
 
 @contextlib.contextmanager

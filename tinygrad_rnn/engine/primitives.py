@@ -152,7 +152,7 @@ multiply = define("multiply", np.multiply, lambda g, y, a, b: g * b, lambda g, y
 divide = define("divide", np.divide, lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
 negative = define("negative", np.negative, lambda g, y, x: -g)
 # d a**b/da at b = 0 is 0, also at a = 0 where b a**(b-1) is 0 * inf; d a**b/db at a = 0 is 0. It is b - 1.0, since
-# 0 - 1 of unsigned integers is a large number.
+# 0 - 1 of unsigned integers is a large number. The logarithm is in the precision of y, if a has less.
 power = define(
     "power",
     np.power,

@@ -10,7 +10,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NoReturn, TypeAlias, Union
+from typing import Any, Literal, NoReturn, TypeAlias, TypeGuard, Union
 
 import numpy as np
 
@@ -825,7 +825,7 @@ def tensors(*xs: TensorLike) -> tuple[Tensor, ...]:
     else:
         return xs  # type: ignore[return-value]
     for x in xs:
-        if isinstance(x, (tuple, list)) and any(isinstance(part, Tensor) for part in x):
+        if holds_tensors(x):
             raise TypeError(
                 f"a {type(x).__name__} of {len(x)} Tensors is not one Tensor ({HERE.get()}). A layer returns its "
                 "output and its state, output, state = lstm(x); to join tensors use tg.stack or tg.concatenate"
@@ -838,6 +838,11 @@ def tensors(*xs: TensorLike) -> tuple[Tensor, ...]:
         x if isinstance(x, Tensor) else constant(np.asarray(a, dtype if isinstance(a, (int, float, complex)) else None))
         for x, a in zip(xs, arrays, strict=True)
     )
+
+
+def holds_tensors(x: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether it is a tuple or list with Tensors in it, which is not one Tensor."""
+    return isinstance(x, (tuple, list)) and any(isinstance(part, Tensor) for part in x)
 
 
 def pair(a: TensorLike, b: TensorLike) -> tuple[Tensor, ...]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..engine.arguments import real
+from ..engine.arguments import real, shortened
 from ..engine.tensor import Tensor
 from .module import Module, commit, replacement
 
@@ -25,10 +25,11 @@ class Optimizer(ABC):
 
     params: the parameters, such as ``model.parameters()``. Raises ValueError if there are none, or one of them twice,
         and TypeError for what is not a leaf that requires a gradient.
-    remembers: the names of what is remembered of a parameter.
+    remembers, counts: the names of what is remembered of a parameter: arrays of its shape, and single numbers.
     """
 
     remembers: ClassVar[tuple[str, ...]] = ()
+    counts: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float) -> None:
         self.params = _trainable(params)
@@ -63,26 +64,23 @@ class Optimizer(ABC):
         then nothing has changed.
         """
         if not isinstance(state, Mapping):
-            raise TypeError(f"load_state_dict takes a dict of arrays by name, such as nn.load gives, not {state!r:.60}")
+            raise TypeError(
+                f"load_state_dict takes a dict of arrays by name, such as nn.load gives, not {shortened(state)}"
+            )
         memory: list[Memory] = [{} for _ in self.params]
-        problems = []
+        names, problems = (*self.counts, *self.remembers), []
         for name, value in state.items():
             number, _, what = str(name).partition(".")
-            known = number.isdecimal() and int(number) < len(self.params) and what in self.remembers
-            array = np.array(value)
-            if not known:
+            if not (number.isdecimal() and int(number) < len(self.params) and what in names):
                 problems.append(f"unexpected: {name!r}")
-            elif array.shape != (() if what == "t" else self.params[int(number)].shape) or array.dtype.kind not in "fi":
-                expected = _called(self.params[int(number)])
+                continue
+            k, array = int(number), np.array(value)
+            if array.shape != (() if what in self.counts else self.params[k].shape) or array.dtype.kind not in "fi":
+                expected = _called(self.params[k])
                 problems.append(f"{name}: expected what fits {expected}, got shape {array.shape} {array.dtype}")
             else:
-                memory[int(number)][what] = array if array.ndim else array.item()
-        problems += [
-            f"missing: {k}.{what}"
-            for k, known_of in enumerate(memory)
-            for what in self.remembers
-            if known_of and what not in known_of
-        ]
+                memory[k][what] = array.item() if what in self.counts else array
+        problems += [f"missing: {k}.{what}" for k, one in enumerate(memory) if one for what in names if what not in one]
         if problems:
             raise ValueError(
                 f"this state does not fit {type(self).__name__}, which is left as it was:\n  " + "\n  ".join(problems)
@@ -129,7 +127,7 @@ class Adam(Optimizer):
     t counts the steps of each parameter by itself: those in which it had no gradient do not count.
     """
 
-    remembers = ("t", "m", "s")
+    remembers, counts = ("m", "s"), ("t",)
 
     def __init__(
         self,
@@ -204,13 +202,13 @@ def _tensors(params: Iterable[Tensor] | Tensor) -> list[Tensor]:
     for p in found:
         if not isinstance(p, Tensor):
             raise TypeError(f"a list of parameters holds Tensors, not {type(p).__name__}; see model.parameters()")
+    if not found:
+        raise ValueError("there are no parameters to train: pass model.parameters(), made anew, since it runs out")
     return found
 
 
 def _trainable(params: Iterable[Tensor]) -> list[Tensor]:
     found = _tensors(params)
-    if not found:
-        raise ValueError("there are no parameters to train: pass model.parameters(), made anew, since it runs out")
     for p in found:
         if p.primitive is not None or not p.requires_grad:
             raise TypeError(
@@ -223,10 +221,7 @@ def _trainable(params: Iterable[Tensor]) -> list[Tensor]:
 
 
 def _with_gradients(parameters: Iterable[Tensor] | Tensor, caller: str) -> list[Any]:
-    given = _tensors(parameters)
-    if not given:
-        raise ValueError(f"{caller}: there are no parameters: pass model.parameters(), made anew, since it runs out")
-    params = [p for p in given if p.grad is not None]
+    params = [p for p in _tensors(parameters) if p.grad is not None]
     if not params:
         raise RuntimeError(f"{caller}: no parameter has a gradient yet: call loss.backward() first")
     return params

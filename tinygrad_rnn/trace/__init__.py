@@ -19,6 +19,7 @@ from .measure import power_of_ten as power_of_ten
 from .parts import Part as Part
 from .parts import jacobian_parts as jacobian_parts
 from .question import GradientTrace as GradientTrace
+from .question import check_source as check_source
 from .question import trace_gradient as trace_gradient
 from .route import Route as Route
 from .route import across as across

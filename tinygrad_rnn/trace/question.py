@@ -241,6 +241,14 @@ class GradientTrace:
         raise ValueError(f'unit is "operation" or, without a route, "landmark"; got {unit!r}')
 
 
+def check_source(to: Any) -> None:
+    """Raises TypeError unless a gradient can be asked for with respect to it."""
+    if not isinstance(to, Tensor):
+        raise TypeError(
+            f"to= is the Tensor whose gradient is asked for, such as cell.weight_hh, not its name; got {shortened(to)}"
+        )
+
+
 def trace_gradient(loss: Tensor | Sequence[Tensor], to: Tensor) -> GradientTrace:
     """Ask how the gradient of a loss gets to a tensor.
 
@@ -260,10 +268,7 @@ def trace_gradient(loss: Tensor | Sequence[Tensor], to: Tensor) -> GradientTrace
                 "pass a list with one loss for each step. The first argument is the loss, to= what it is traced to"
             )
         seed_of(one, None)  # complains about a loss that tracks no gradient
-    if not isinstance(to, Tensor):
-        raise TypeError(
-            f"to= is the Tensor whose gradient is asked for, such as cell.weight_hh, not its name; got {shortened(to)}"
-        )
+    check_source(to)
     order = tape(losses, [to])
     if not order or not to.tracked:
         reason = (
